@@ -1,0 +1,280 @@
+"""Crawling from Python: ``async for item in crawl(Books)``, and ``run(Books)`` for scripts and notebooks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from crawler.assemble import assemble, build_outputs, build_spider
+from crawler.config import Project, Settings, find_project, resolve
+from crawler.engine.crawl import Crawl, Output, Report
+from crawler.engine.stats import Stats
+from crawler.errors import UsageError
+from crawler.export.sink import Mode, StreamSink
+from crawler.fetch.fetcher import Fetcher
+from crawler.outcome import Record
+from crawler.spider import Spider
+
+R = TypeVar("R")
+Outputs = str | Path | Sequence[str | Path] | None
+
+
+class CrawlResult(Sequence[Any]):
+    """What :func:`run` gives: the items, as a sequence, and how the crawl went."""
+
+    def __init__(self, items: list[Any], report: Report) -> None:  # Any: the spider's own item types
+        self.items = items
+        """The items, in the order in which they were saved; empty if an output was named."""
+        self.report = report
+
+    @property
+    def reason(self) -> str:
+        """Why it ended: ``complete``, ``max_pages`` ... (:class:`crawler.engine.crawl.Report`)."""
+        return self.report.reason
+
+    @property
+    def stats(self) -> Stats:
+        return self.report.stats
+
+    def __getitem__(self, index: Any) -> Any:  # Any: an index or a slice; an item or a list of them
+        return self.items[index]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __repr__(self) -> str:
+        stats = self.stats
+        return f"<CrawlResult {self.reason}: {stats.items} items, {stats.pages} pages, {stats.failed} failed>"
+
+
+class crawl:  # noqa: N801 (reads as a function at its call: async for item in crawl(Books))
+    """Run a spider and iterate over its items as they are saved.
+
+    ::
+
+        async for item in crawl(Books, settings={"max_pages": 100}):
+            print(item.title)
+
+    The settings are those of ``crawl books`` on the command line: config.toml, the spider's own, the environment,
+    and *settings* over them. Leaving the loop early stops the crawl. ``report`` tells, at the end, how it went.
+
+    :param spider: a Spider class
+    :param args: what ``-a key=value`` gives
+    :param settings: what ``--set key=value`` gives, with values of the right type
+    :param fetcher: instead of HTTP: :class:`crawler.CannedFetcher` answers from a dict, for tests
+    :raises UsageError: with the first item, for a mistake in any of these
+    """
+
+    def __init__(
+        self,
+        spider: type[Spider],
+        *,
+        args: Mapping[str, Any] | None = None,  # Any: what the spider's constructor takes
+        settings: Mapping[str, Any] | None = None,  # Any: each setting has its type
+        fetcher: Fetcher | None = None,
+    ) -> None:
+        self._spider = _class_of(spider)
+        self._args = dict(args or {})
+        self._settings = dict(settings or {})
+        self._fetcher = fetcher
+        self._items: AsyncIterator[Any] | None = None
+        self.report: Report | None = None
+        """How the crawl ended; None while it has not."""
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        if self._items is None:
+            self._items = self._stream()
+        return self._items
+
+    async def _stream(self) -> AsyncIterator[Any]:
+        sink = StreamSink()
+        _, settings = _resolved(self._spider, self._settings)
+        spider = build_spider(self._spider, self._args)
+        crawl = assemble(spider, self._args, settings, [sink, _Nowhere()], self._fetcher)
+        running = asyncio.create_task(_run_and_end(crawl, sink))
+        try:
+            while (record := await sink.next()) is not None:
+                yield _item_of(record)
+            self.report = await running
+        finally:
+            if not running.done():
+                crawl.stop("interrupted")
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+
+
+def run(
+    spider: type[Spider],
+    *,
+    args: Mapping[str, Any] | None = None,  # Any: what the spider's constructor takes
+    settings: Mapping[str, Any] | None = None,  # Any: each setting has its type
+    output: Outputs = None,
+    overwrite: bool = False,
+    append: bool = False,
+    fetcher: Fetcher | None = None,
+) -> CrawlResult:
+    """Run a spider to its end. Works in a script and, where a loop is running already, in a notebook.
+
+    :param output: one file, or several; without any the items are in the result
+    :param overwrite: replace files that exist (``append``: continue them); otherwise they are refused
+    :raises UsageError: for a mistake in any of these; nothing was fetched
+    """
+    if overwrite and append:
+        raise UsageError("overwrite and append exclude each other")
+    mode: Mode = "overwrite" if overwrite else "append" if append else "new"
+    names = [str(output)] if isinstance(output, (str, Path)) else [str(name) for name in output or ()]
+    spider_type, arguments = _class_of(spider), dict(args or {})
+
+    async def whole() -> CrawlResult:
+        project, resolved = _resolved(spider_type, dict(settings or {}))
+        made = build_spider(spider_type, arguments)
+        items = _Collected()
+        outputs: Sequence[Output] = [items, _Nowhere()]
+        if names:
+            outputs = build_outputs(names, resolved, spider_type.name, project, mode)
+        crawl = assemble(made, arguments, resolved, outputs, fetcher)
+        with stopped_by_signals(crawl):
+            report = await crawl.run()
+        return CrawlResult(items.items, report)
+
+    return run_loop(whole)
+
+
+def run_loop(main: Callable[[], Coroutine[Any, Any, R]]) -> R:
+    """Run *main* in an event loop of its own, uvloop's where it is installed; in a thread if one runs here already."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _run_here(main)
+    outcome: list[R] = []
+    errors: list[BaseException] = []
+
+    def in_thread() -> None:
+        try:
+            outcome.append(_run_here(main))
+        except BaseException as error:  # carried over to the caller's thread
+            errors.append(error)
+
+    thread = threading.Thread(target=in_thread, name="crawl")
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return outcome[0]
+
+
+def _run_here(main: Callable[[], Coroutine[Any, Any, R]]) -> R:
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(main())
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # there is none for Windows
+        return None
+    return uvloop.new_event_loop
+
+
+def _resolved(spider: type[Spider], settings: dict[str, Any]) -> tuple[Project, Settings]:
+    project = find_project(Path.cwd())
+    return project, resolve(project, spider.name, spider.settings, settings, overrides_are_text=False)
+
+
+def _class_of(spider: type[Spider]) -> type[Spider]:
+    if isinstance(spider, type) and issubclass(spider, Spider):
+        return spider
+    raise UsageError(f"{spider!r} is no Spider class; give the class itself, as in run(Books)")
+
+
+async def _run_and_end(crawl: Crawl, sink: StreamSink) -> Report:
+    try:
+        return await crawl.run()
+    finally:
+        sink.end()
+
+
+@contextmanager
+def stopped_by_signals(crawl: Crawl, told: Callable[[Crawl, float], None] | None = None) -> Iterator[None]:
+    """SIGINT and SIGTERM stop the crawl: what is running ends, what is done is saved. A second one ends the process.
+
+    *told* is called with the first one, and the seconds that running pages get.
+    """
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def on_signal() -> None:
+        if crawl.is_stopping:
+            os._exit(130)
+        crawl.stop("interrupted")
+        if told is not None:
+            told(crawl, crawl.grace)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    try:
+        for number in signals:
+            loop.add_signal_handler(number, on_signal)
+    except NotImplementedError:  # Windows: Ctrl-C is a KeyboardInterrupt there
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+def _item_of(record: Record) -> Any:  # Any: the spider's own item type
+    """The item as the spider made it; one from a parse process is made again from its record."""
+    if record.item is not None:
+        return record.item
+    item_type = record.type
+    if item_type is None:
+        return msgspec.json.decode(record.data)
+    if hasattr(item_type, "model_validate_json"):
+        return item_type.model_validate_json(record.data)
+    return msgspec.json.decode(record.data, type=item_type)
+
+
+class _Collected:
+    """A sink that keeps the items, for a result without a file."""
+
+    name = "items"
+
+    def __init__(self) -> None:
+        self.items: list[Any] = []
+
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def append(self, records: Sequence[Record]) -> int:
+        self.items += [_item_of(record) for record in records]
+        return len(self.items)
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+class _Nowhere:
+    """Rejects are counted in the stats; a crawl without files has no place for them."""
+
+    name = "nowhere"
+
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def append(self, records: Sequence[Record]) -> int:
+        return 0
+
+    async def close(self) -> None:
+        """Nothing to close."""

@@ -1,0 +1,197 @@
+"""What a person sees of a crawl: one live line while it runs, and a summary at its end. All of it on standard error."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from os.path import relpath
+from pathlib import Path
+
+from rich.console import Console as RichConsole
+from rich.live import Live
+from rich.logging import RichHandler
+from rich.text import Text
+
+from crawler.cli.text import bytes_in_words, count, printable, seconds_in_words
+from crawler.engine.crawl import Crawl, Output, Report
+from crawler.engine.stats import Stats
+from crawler.export.sink import LazySink
+
+_LIVE_SECONDS = 0.2
+_PLAIN_SECONDS = 10.0
+_REASONS = {
+    "complete": "complete",
+    "max_pages": "stopped at max_pages",
+    "max_items": "stopped at max_items",
+    "max_errors": "stopped: too many errors in the spider (max_errors)",
+    "interrupted": "interrupted",
+    "output_closed": "stopped: the reader of standard output went away",
+    "output_failed": "stopped: the dataset cannot be written",
+    "spider_failed": "ended early: the spider's start() raised",
+}
+_SKIPPED = {
+    "robots": "forbidden by robots.txt",
+    "out_of_scope": "outside allowed_hosts",
+    "too_deep": "deeper than max_depth",
+    "malformed": "no http URL",
+}
+
+
+class Console:
+    """Standard error: a live line on a terminal, a plain line every ten seconds elsewhere, nothing if quiet."""
+
+    def __init__(self, *, quiet: bool = False, verbose: int = 0) -> None:
+        self._quiet = quiet
+        self._rich = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        self._is_live = self._rich.is_terminal and not quiet
+        self._rate = _Rate()
+        self._log(verbose)
+
+    def _log(self, verbose: int) -> None:
+        level = logging.WARNING if verbose == 0 else logging.INFO if verbose == 1 else logging.DEBUG
+        handler: logging.Handler
+        if self._is_live:
+            handler = RichHandler(console=self._rich, show_time=False, show_path=False, markup=False, highlighter=None)
+        else:
+            handler = logging.StreamHandler(sys.stderr)
+            handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+        handler.addFilter(_make_printable)
+        for name in ("crawler", "spider"):
+            logger = logging.getLogger(name)
+            logger.handlers[:] = [handler]
+            logger.setLevel(level)
+            logger.propagate = False
+
+    @asynccontextmanager
+    async def watching(self, crawl: Crawl) -> AsyncIterator[None]:
+        """Show how *crawl* goes, for as long as the block runs."""
+        if self._quiet:
+            yield
+            return
+        show = self._show_live if self._is_live else self._show_plain
+        watching = asyncio.create_task(show(crawl))
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def _show_live(self, crawl: Crawl) -> None:
+        with Live(console=self._rich, auto_refresh=False, transient=True) as live:
+            while True:
+                line = Text(self._line(crawl), no_wrap=True, overflow="ellipsis")
+                live.update(line, refresh=True)
+                await asyncio.sleep(_LIVE_SECONDS)
+
+    async def _show_plain(self, crawl: Crawl) -> None:
+        while True:
+            await asyncio.sleep(_PLAIN_SECONDS)
+            self._say(self._line(crawl))
+
+    def _line(self, crawl: Crawl) -> str:
+        stats, frontier = crawl.stats, crawl.frontier
+        rate = self._rate.of(stats)
+        return (
+            f"{crawl.spider.name}  {seconds_in_words(stats.seconds)}  pages {stats.pages:,}  items {stats.items:,}  "
+            f"{rate:.1f} pages/s  errors {stats.failed:,}  waiting {frontier.waiting:,}  hosts {frontier.hosts:,}"
+        )
+
+    def stopping(self, crawl: Crawl, grace: float) -> None:
+        """The first Ctrl-C."""
+        if not self._quiet:
+            running = count(crawl.frontier.leased, "page")
+            self._say(f"stopping: {running} still running, at most {grace:g} s; Ctrl-C again ends at once")
+
+    def summarize(self, report: Report, outputs: Sequence[Output]) -> None:
+        """How it went. Errors are said even if quiet."""
+        if report.error is not None:
+            self._say(f"crawl: {report.error}")
+        if self._quiet:
+            return
+        stats = report.stats
+        self._say(
+            f"{_REASONS.get(report.reason, report.reason)} in {seconds_in_words(stats.seconds)}: "
+            f"{count(stats.items, 'item')} from {count(stats.pages, 'page')} "
+            f"({stats.pages / max(stats.seconds, 1e-6):.1f} pages/s, {bytes_in_words(stats.bytes)})"
+        )
+        for output in outputs[:-1]:
+            self._say(f"  dataset   {_shown(output.name)} ({_size(output.name, stats.items)})")
+        self._say_rejects(stats, outputs[-1])
+        self._say_failures(stats)
+        self._say_skipped(stats)
+        if report.waiting:
+            self._say(f"  left      {count(report.waiting, 'request')} not fetched")
+        if not stats.pages and not stats.failed:
+            self._say("  nothing was fetched: " + _why_nothing(stats))
+
+    def _say_rejects(self, stats: Stats, rejects: Output) -> None:
+        if not stats.rejects:
+            return
+        where = f" in {_shown(rejects.name)}" if isinstance(rejects, LazySink) else ""
+        self._say(f"  rejected  {count(stats.rejects, 'item')}{where}")
+        for reason, times in stats.rejected.most_common(5):
+            self._say(f"            {times:>6,}  {reason}")
+
+    def _say_failures(self, stats: Stats) -> None:
+        if not stats.failed:
+            return
+        self._say(f"  failed    {count(stats.failed, 'page')}")
+        for reason, times in stats.failures.most_common():
+            for number, failure in enumerate(stats.examples[reason]):
+                shown = f"{times:>6,}  {reason:<18}" if number == 0 else f"{'':>6}  {'':<18}"
+                found_on = f"  (on {failure.referrer})" if failure.referrer else ""
+                self._say(f"            {shown}  {failure.url}{found_on}")
+                if failure.detail and not failure.detail.startswith("answered "):
+                    self._say(f"            {'':>6}  {'':<18}  {failure.detail}")
+
+    def _say_skipped(self, stats: Stats) -> None:
+        for reason, times in stats.skipped.most_common():
+            words = _SKIPPED.get(reason, reason)
+            self._say(f"  skipped   {count(times, 'link')} {words}, as {stats.skipped_examples[reason]}")
+
+    def _say(self, line: str) -> None:
+        self._rich.print(Text(printable(line)), soft_wrap=True)
+
+
+class _Rate:
+    """Pages a second over the last few looks."""
+
+    _LOOKS = 15
+
+    def __init__(self) -> None:
+        self._looks: list[tuple[float, int]] = []
+
+    def of(self, stats: Stats) -> float:
+        self._looks = [*self._looks[-self._LOOKS :], (stats.seconds, stats.pages)]
+        (begun, before), (now, pages) = self._looks[0], self._looks[-1]
+        return (pages - before) / (now - begun) if now > begun else pages / max(now, 1e-6)
+
+
+def _make_printable(record: logging.LogRecord) -> bool:
+    """What a page or a URL holds must not steer the terminal."""
+    record.msg, record.args = printable(record.getMessage()), None
+    return True
+
+
+def _why_nothing(stats: Stats) -> str:
+    if stats.skipped["robots"]:
+        return "robots.txt forbids the start URLs (obey_robots = false would not ask it)"
+    if stats.skipped["out_of_scope"]:
+        return "the start URLs are outside allowed_hosts"
+    return "the spider gave no start URLs"
+
+
+def _shown(name: str) -> str:
+    if name == "-":
+        return "standard output"
+    shorter = relpath(name)
+    return shorter if len(shorter) < len(name) else name
+
+
+def _size(name: str, items: int) -> str:
+    path = Path(name)
+    size = f", {bytes_in_words(path.stat().st_size)}" if name != "-" and path.is_file() else ""
+    return f"{count(items, 'item')}{size}"

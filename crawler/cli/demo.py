@@ -1,0 +1,32 @@
+"""``crawl demo``: a bundled bookshop, crawled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from crawler.cli.main import COMPLETE
+from crawler.cli.run import run_options, run_spider
+from crawler.config import Project, read_pairs
+from crawler.demo.bookshop import Bookshop
+from crawler.demo.spider import Bookshop as BookshopSpider
+
+
+@click.command("demo")
+@run_options
+def command(args: Sequence[str], quiet: bool, **options: Any) -> int:  # Any: as click gives them
+    """Start a bookshop of some 300 pages on this machine and crawl it, politely, into a dataset.
+
+    It needs no internet and no project; nothing is left but the dataset. The options are those of a run.
+    """
+    with Bookshop() as shop:
+        if not quiet:
+            click.echo(f"a bookshop is open at {shop.url}", err=True)
+        arguments = {"url": shop.url, **read_pairs(args, "-a")}
+        code = run_spider(BookshopSpider, arguments, Project(Path.cwd()), quiet=quiet, **options)
+    if code == COMPLETE and not quiet:
+        click.echo("write a spider of your own: crawl new NAME URL", err=True)
+    return code

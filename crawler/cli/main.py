@@ -1,0 +1,126 @@
+"""``crawl``: the table of commands, the exit codes, and what becomes of an error."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import click
+
+from crawler.errors import CrawlerError, SpiderLoadError
+
+COMPLETE = 0
+NOTHING_WORKED = 1
+"""The crawl ended, but no page was fetched, or the spider failed."""
+USAGE = 2
+"""A usage or configuration error: nothing was started."""
+LIMIT = 3
+"""It stopped on a limit that the user set."""
+FAILURES = 4
+"""With --strict: some pages failed."""
+INTERRUPTED = 130
+
+
+class Row(NamedTuple):
+    """One command."""
+
+    module: str
+    """Imported when the command is used; its ``command`` is a click command."""
+    help: str
+
+
+COMMANDS: dict[str, Row] = {
+    "demo": Row("crawler.cli.demo", "Crawl a bundled bookshop: a real run, without internet."),
+    "list": Row("crawler.cli.list", "List the project's spiders."),
+    "new": Row("crawler.cli.new", "Write a new spider."),
+    "settings": Row("crawler.cli.settings", "Show every setting, its value, and who set it."),
+}
+"""A command is a file and a row here. A first word that is not here is a spider."""
+
+_RUN = "SPIDER"
+"""The name of the command that runs a spider; nobody types it."""
+_RUN_MODULE = "crawler.cli.run"
+_OWN_OPTIONS = ("-h", "--help", "--version")
+
+_HELP = """Crawl websites into datasets.
+
+\b
+  crawl SPIDER [OPTIONS]      run a spider: its name, file.py, or file.py:Class
+  crawl SPIDER --help         the options of a run
+  crawl COMMAND [OPTIONS]     one of the commands below
+"""
+_EXAMPLES = """Examples:
+
+\b
+  crawl demo                                 see a crawl, without internet
+  crawl new books https://books.example/     write a spider
+  crawl books                                run it: the dataset grows in datasets/
+  crawl books -o books.jsonl --max-pages 50  run a little of it
+  crawl books -o - | jq .title               items on standard output
+  crawl books --set delay=1 -a category=art  a setting, and an argument for the spider
+
+\b
+Exit codes: 0 complete, 1 nothing worked, 2 usage error, 3 stopped on a limit, 4 some pages failed (with --strict),
+130 interrupted.
+"""
+
+
+class SpiderOrCommand(click.Group):
+    """A group whose commands are imported when they are used, and for which any other word is a spider."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command:
+        command: click.Command = import_module(COMMANDS[name].module if name in COMMANDS else _RUN_MODULE).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name in COMMANDS or name == _RUN:
+            return name, self.get_command(ctx, name), args[1:]
+        return _RUN, self.get_command(ctx, name), args
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, row.help) for name, row in COMMANDS.items()])
+
+
+@click.group(
+    cls=SpiderOrCommand,
+    help=_HELP,
+    epilog=_EXAMPLES,
+    no_args_is_help=True,
+    subcommand_metavar="SPIDER | COMMAND [OPTIONS]",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(package_name="crawler", message="%(prog)s %(version)s")
+def crawl() -> None:
+    """The group itself does nothing."""
+
+
+def main() -> None:
+    """The console script. Never a traceback of ours for a user's mistake."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """``crawl`` with *arguments*; the exit code."""
+    if arguments and arguments[0].startswith("-") and arguments[0] not in _OWN_OPTIONS:
+        arguments = [_RUN, *arguments]  # crawl --quiet books
+    try:
+        code: Any = crawl.main(arguments, prog_name="crawl", standalone_mode=False)  # Any: what a command returns
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except CrawlerError as error:
+        if isinstance(error, SpiderLoadError) and error.traceback:
+            click.echo(error.traceback.rstrip(), err=True)
+        click.echo(f"crawl: {error}", err=True)
+        return USAGE
+    return code if isinstance(code, int) else COMPLETE

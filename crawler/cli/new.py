@@ -1,0 +1,81 @@
+"""``crawl new``: write a spider that runs."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from os.path import relpath
+from pathlib import Path
+
+import click
+
+from crawler.cli.main import COMMANDS
+from crawler.config import FILE, find_project
+from crawler.discovery import scan_folders
+from crawler.errors import UsageError
+from crawler.urls.url import address, why_not
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+_SPIDER = '''\
+from crawler import Item, Spider, css
+
+
+class Page(Item):
+    url: str
+    title: str | None = css("title::text")
+    heading: str | None = css("h1::text")
+
+
+class {class_name}(Spider):
+    """Every page of the site, with its title and first heading."""
+
+    name = "{name}"
+    start_urls = ["{url}"]
+
+    def parse(self, page):
+        yield page.extract(Page)
+        yield from page.follow_all("a")
+'''
+
+_CONFIG = """\
+[project]
+spiders = ["spiders"]
+
+[crawl]
+# user_agent = "mybot/1.0 (+https://example.com/bot; bot@example.com)"
+"""
+
+
+@click.command("new")
+@click.argument("name")
+@click.argument("url", default="https://example.com/")
+def command(name: str, url: str) -> None:
+    """Write spiders/NAME.py: a spider that crawls the site at URL.
+
+    Where there is no config.toml, one is written too.
+    """
+    _check(name, url)
+    project = find_project(Path.cwd())
+    folder = next(iter(project.spider_folders), project.root / "spiders")
+    file = folder / f"{name}.py"
+    if file.exists():
+        raise UsageError(f"{relpath(file)} exists already; it is left as it is")
+    if name in {one.spider.name for one in scan_folders(project.spider_folders, project.root)[0]}:
+        raise UsageError(f"there is a spider {name!r} already; `crawl list` shows where")
+    folder.mkdir(parents=True, exist_ok=True)
+    if project.file is None:
+        (project.root / FILE).write_text(_CONFIG, "utf-8")
+        click.echo(f"wrote {FILE}")
+    class_name = "".join(word.capitalize() for word in name.split("_"))
+    file.write_text(_SPIDER.format(class_name=class_name, name=name, url=url), "utf-8")
+    click.echo(f"wrote {relpath(file)}\nrun it: crawl {name} --max-pages 20")
+
+
+def _check(name: str, url: str) -> None:
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+        raise UsageError(f"{name!r} cannot be a spider's name: small letters, digits and _ alone, as in my_books")
+    if name in COMMANDS:
+        raise UsageError(f"{name!r} is a command; a spider cannot be called like one")
+    if address(url) is None or '"' in url or "\\" in url:
+        raise UsageError(f"{url!r} cannot be crawled: {why_not(url)}")

@@ -1,0 +1,137 @@
+"""``crawl SPIDER``: run a spider."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stdout
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from crawler.api import run_loop, stopped_by_signals
+from crawler.assemble import assemble, build_outputs, build_spider
+from crawler.cli.main import COMMANDS, COMPLETE, FAILURES, INTERRUPTED, LIMIT, NOTHING_WORKED
+from crawler.config import Project, find_project, read_pairs, resolve
+from crawler.discovery import Found, by_name, from_path
+from crawler.engine.crawl import Report, SpiderFailed
+from crawler.errors import SpiderNotFound, UsageError
+from crawler.export.sink import Mode
+from crawler.spider import Spider
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option(
+        "-o",
+        "--output",
+        "outputs",
+        multiple=True,
+        metavar="FILE",
+        help="Where items go; the ending names the format, - is standard output. Repeatable. "
+        "Without it: datasets/{spider}-{started}.jsonl.",
+    ),
+    click.option("-a", "args", multiple=True, metavar="KEY=VALUE", help="An argument for the spider. Repeatable."),
+    click.option(
+        "--set",
+        "sets",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="A setting, as in --set delay=1; `crawl settings` shows them all. Repeatable.",
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace an output that exists."),
+    click.option("--append", is_flag=True, help="Add to an output that exists."),
+    click.option("--max-pages", type=click.IntRange(1), metavar="N", help="Stop after so many pages."),
+    click.option("--max-items", type=click.IntRange(1), metavar="N", help="Stop after so many items."),
+    click.option("--strict", is_flag=True, help="Exit with 4 if any page failed."),
+    click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+    click.option("-v", "--verbose", count=True, help="Log each failure (-v), or everything (-vv)."),
+)
+
+
+def run_options(function: C) -> C:
+    """The options that every run has, the demo's too."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+@click.command("SPIDER", options_metavar="[OPTIONS]")
+@click.argument("spider")
+@run_options
+def command(spider: str, args: Sequence[str], **options: Any) -> int:  # Any: as click gives them
+    """Run SPIDER: the name of a spider in the project, file.py, or file.py:Class."""
+    project = find_project(Path.cwd())
+    found = find_spider(spider, project)
+    return run_spider(found.spider, read_pairs(args, "-a"), project, **options)
+
+
+def find_spider(text: str, project: Project) -> Found:
+    """
+    :raises SpiderNotFound: there is none of that name, or its name is a command's
+    """
+    if text.endswith(".py") or ".py:" in text:
+        found = from_path(text, project.root)
+    else:
+        found = by_name(text, project.spider_folders, project.root, COMMANDS)
+    if found.spider.name in COMMANDS:
+        raise SpiderNotFound(f"{found.file}: the name {found.spider.name!r} is a command's; call the spider otherwise")
+    return found
+
+
+def run_spider(
+    spider_type: type[Spider],
+    args: dict[str, str],
+    project: Project,
+    *,
+    outputs: Sequence[str],
+    sets: Sequence[str],
+    overwrite: bool,
+    append: bool,
+    max_pages: int | None,
+    max_items: int | None,
+    strict: bool,
+    quiet: bool,
+    verbose: int,
+) -> int:
+    """Run a spider as the command line says; the exit code."""
+    from crawler.cli.console import Console  # rich takes a while to load: errors need not wait for it
+
+    if overwrite and append:
+        raise UsageError("--overwrite and --append exclude each other")
+    mode: Mode = "overwrite" if overwrite else "append" if append else "new"
+    limits = {"max_pages": max_pages, "max_items": max_items}
+    overrides = {**read_pairs(sets, "--set"), **{name: str(value) for name, value in limits.items() if value}}
+    settings = resolve(project, spider_type.name, spider_type.settings, overrides)
+    console = Console(quiet=quiet, verbose=verbose)
+
+    async def whole() -> Report:
+        spider = build_spider(spider_type, dict(args))
+        sinks = build_outputs(outputs, settings, spider_type.name, project, mode)
+        crawl = assemble(spider, dict(args), settings, sinks)
+        with stopped_by_signals(crawl, console.stopping):
+            async with console.watching(crawl):
+                report = await crawl.run()
+        console.summarize(report, sinks)
+        return report
+
+    own_output = redirect_stdout(sys.stderr) if "-" in outputs else nullcontext()  # print() in a spider is no data
+    try:
+        with own_output:
+            report = run_loop(whole)
+    except SpiderFailed as error:
+        click.echo(f"{error.trace.rstrip()}\ncrawl: {error}", err=True)
+        return NOTHING_WORKED
+    return exit_code(report, strict=strict)
+
+
+def exit_code(report: Report, *, strict: bool) -> int:
+    """How the crawl ended, as one number."""
+    if report.reason == "interrupted":
+        return INTERRUPTED
+    if report.reason in ("max_errors", "spider_failed", "output_failed") or not report.stats.pages:
+        return NOTHING_WORKED
+    if report.reason != "complete":
+        return LIMIT
+    return FAILURES if strict and report.stats.failed else COMPLETE

@@ -1,0 +1,43 @@
+"""``crawl settings``: every setting, its value, and who set it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from crawler.cli.run import find_spider
+from crawler.config import SETTINGS, find_project, resolve
+
+
+@click.command("settings")
+@click.argument("spider", required=False)
+def command(spider: str | None) -> None:
+    """Show every setting: its value here, what it means, and who set it if it is not the default.
+
+    With SPIDER as that spider would have them.
+    """
+    project = find_project(Path.cwd())
+    if spider is None:
+        settings = resolve(project)
+    else:
+        found = find_spider(spider, project).spider
+        settings = resolve(project, found.name, found.settings)
+    for name, setting in SETTINGS.items():
+        origin = settings.origins[name]
+        click.echo(f"{name} = {_shown(settings.values[name])}" + ("" if origin == "default" else f"   ({origin})"))
+        click.echo(f"    {setting.description}")
+    for host, values in settings.hosts.items():
+        click.echo(f'[host."{host}"] ' + ", ".join(f"{name} = {_shown(value)}" for name, value in values.items()))
+
+
+def _shown(value: object) -> str:
+    return (
+        "unset"
+        if value is None
+        else repr(value)
+        if isinstance(value, str)
+        else str(value).lower()
+        if isinstance(value, bool)
+        else str(value)
+    )

@@ -1,0 +1,239 @@
+"""One crawl, from its seeds to its report."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import traceback
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, Protocol
+
+import msgspec
+
+from crawler.engine.commit import Sink
+from crawler.engine.stats import Stats
+from crawler.engine.worker import EngineOptions, Stages, Worker
+from crawler.errors import CrawlerError, InvalidRequest, OutputClosed, SinkError, WrongResult
+from crawler.frontier.store import Store
+from crawler.outcome import Failure
+from crawler.politeness.retry import Retry
+from crawler.request import Request
+from crawler.spider import Spider
+from crawler.urls.url import why_not
+
+log = logging.getLogger("crawler")
+
+_SEED_BATCH = 100
+"""Seeds admitted together, where the frontier is busy anyway."""
+
+
+class Output(Sink, Protocol):
+    """A sink that is opened and closed with the crawl."""
+
+    async def open(self) -> None:
+        """Create or continue it.
+
+        :raises OutputError: it cannot be
+        """
+
+    async def close(self) -> None:
+        """Let go of it."""
+
+
+class SpiderFailed(CrawlerError):
+    """The spider raised outside its callbacks: in ``opened()`` or in ``start()``. *trace* is its own traceback."""
+
+    def __init__(self, message: str, trace: str) -> None:
+        super().__init__(message, trace)
+        self.message = message
+        self.trace = trace
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Report(msgspec.Struct):
+    """How a crawl ended."""
+
+    reason: str
+    """``complete``, ``max_pages``, ``max_items``, ``max_errors``, ``interrupted``, ``output_closed``,
+    ``output_failed`` or ``spider_failed``."""
+    stats: Stats
+    waiting: int = 0
+    """Requests that were left."""
+    error: CrawlerError | None = None
+    """What ended the crawl before its time, if something did."""
+
+
+class Crawl:
+    """The stages of one crawl, joined. :meth:`run` may be called once."""
+
+    def __init__(
+        self,
+        spider: Spider,
+        stages: Stages,
+        store: Store,
+        outputs: Sequence[Output],
+        retry: Retry,
+        options: EngineOptions,
+    ) -> None:
+        self.spider = spider
+        self.stats = stages.stats
+        self.frontier = stages.frontier
+        self._stages = stages
+        self._store = store
+        self._outputs = outputs
+        self._options = options
+        self._worker = Worker(spider, stages, retry, options)
+        self._crew: list[asyncio.Task[None]] = []
+        self._seeding: asyncio.Task[None] | None = None
+        self._error: CrawlerError | None = None
+        self._stopping = False
+
+    async def run(self) -> Report:
+        """Crawl until nothing is left, a limit is reached, or :meth:`stop` is called.
+
+        :raises SpiderFailed: ``opened()`` raised; nothing was fetched
+        :raises OutputError: an output could not be created; nothing was fetched
+        """
+        async with AsyncExitStack() as closing:
+            await self._store.open()
+            closing.push_async_callback(self._store.close)
+            for output in self._outputs:
+                await output.open()
+                closing.push_async_callback(output.close)
+            closing.push_async_callback(self._stages.fetcher.close)
+            closing.push_async_callback(self._stages.processes.close)
+            await self._call_opened()
+            await self._crawl()
+            report = self._report()
+            await self._call_closed(report.reason)
+            return report
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether :meth:`stop` was called."""
+        return self._stopping
+
+    @property
+    def grace(self) -> float:
+        """Seconds that running pages get after :meth:`stop`."""
+        return self._options.grace
+
+    def stop(self, reason: str) -> None:
+        """Lease nothing more. Pages that run get ``grace`` seconds, then they are cancelled; all that ended is kept."""
+        self._stopping = True
+        self.frontier.stop(reason)
+        if self._seeding is not None:
+            self._seeding.cancel()
+        asyncio.get_running_loop().call_later(self._options.grace, self._dismiss)
+
+    def _dismiss(self) -> None:
+        for task in self._crew:
+            task.cancel()
+
+    async def _crawl(self) -> None:
+        """Workers and committer. Every task is owned by a group, and what it raises is seen."""
+        committer = self._stages.committer
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(committer.run(), name="committer")
+                async with asyncio.TaskGroup() as crew:
+                    self._seeding = crew.create_task(self._plant(), name="seeds")
+                    self._crew = [
+                        crew.create_task(self._worker.work(), name=f"worker {number}")
+                        for number in range(self._options.concurrency)
+                    ]
+                committer.close()
+        except* SinkError as errors:
+            error = errors.exceptions[0]
+            self._error = error if isinstance(error, SinkError) else None
+            self.frontier.stop("output_closed" if isinstance(error, OutputClosed) else "output_failed")
+
+    async def _plant(self) -> None:
+        """Draw seeds as fast as the frontier has room for them."""
+        batch: list[Request] = []
+        try:
+            async for request in self._seeds():
+                batch.append(request)
+                if len(batch) >= _SEED_BATCH or not self.frontier.waiting:
+                    self._admit_seeds(batch)
+                    batch = []
+                    await self.frontier.room()
+                if self.frontier.stopped is not None:
+                    return
+            self._admit_seeds(batch)
+        except Exception as error:  # the spider's own; what it gave before is crawled
+            self._admit_seeds(batch)
+            message = f"{type(self.spider).__name__}.start() raised {type(error).__name__}: {error}"
+            self._error = SpiderFailed(message, _own_trace(error))
+            log.error("%s\n%s", message, self._error.trace)
+        finally:
+            self.frontier.seeds_ended()
+
+    async def _seeds(self) -> AsyncIterator[Request]:
+        """What ``start()`` gives, whichever way its author wrote it."""
+        given: Any = self.spider.start()  # Any: for that reason
+        if inspect.iscoroutine(given):
+            given = await given
+        if hasattr(given, "__aiter__"):
+            async for seed in given:
+                yield _request(seed)
+        else:
+            for seed in given or ():
+                yield _request(seed)
+
+    def _admit_seeds(self, batch: list[Request]) -> None:
+        admission = self.frontier.admit(batch)
+        self.stats.duplicates += admission.duplicates
+        for reason, url in admission.skipped:
+            if reason == "malformed":
+                self.stats.fail(
+                    Failure(url, InvalidRequest.reason, f"a start URL that cannot be asked: {why_not(url)}")
+                )
+            else:
+                self.stats.skip(reason, url)
+        for entry in admission.entries:
+            self._stages.fetcher.trust(entry.hostname)
+        self._stages.committer.put_seeds(admission.entries)
+        self.frontier.plant(admission.entries)
+
+    async def _call_opened(self) -> None:
+        try:
+            given = self.spider.opened()
+            if inspect.isawaitable(given):
+                await given
+        except Exception as error:  # the spider's own
+            message = f"{type(self.spider).__name__}.opened() raised {type(error).__name__}: {error}"
+            raise SpiderFailed(message, _own_trace(error)) from None
+
+    async def _call_closed(self, reason: str) -> None:
+        try:
+            given = self.spider.closed(reason)
+            if inspect.isawaitable(given):
+                await given
+        except Exception as error:  # the spider's own; the data is safe already
+            log.error("%s.closed() raised\n%s", type(self.spider).__name__, _own_trace(error))
+
+    def _report(self) -> Report:
+        reason = self.frontier.stopped or "complete"
+        if reason == "complete" and isinstance(self._error, SpiderFailed):
+            reason = "spider_failed"
+        return Report(reason, self.stats, self.frontier.waiting, self._error)
+
+
+def _request(seed: object) -> Request:
+    if isinstance(seed, Request):
+        return seed
+    if isinstance(seed, str):
+        return Request(seed, unique=False)
+    raise WrongResult(f"start() gave {seed!r:.80}, a {type(seed).__name__}; it gives Requests, or URLs as strings")
+
+
+def _own_trace(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace))

@@ -1,0 +1,65 @@
+"""The other end of a parse process: the spider is built afresh there, and runs one callback at a time."""
+
+from __future__ import annotations
+
+import sys
+
+import msgspec
+
+from crawler.discovery import SpiderSource, build
+from crawler.engine.callback import CallbackError, Harvest, run_callback_here
+from crawler.errors import SpiderLoadError
+from crawler.outcome import Record
+from crawler.parse.page import Page
+from crawler.request import Request
+from crawler.response import Response
+from crawler.spider import Spider
+
+
+class Task(msgspec.Struct, frozen=True):
+    """A page for a callback."""
+
+    request: Request
+    response: Response
+    depth: int
+
+
+_source: SpiderSource | None = None
+_spider: Spider | None = None
+
+
+def prepare(source: object) -> None:
+    """Remember the spider; it is built with the first task, so that an error in it has somebody to be told to."""
+    global _source, _spider
+    assert isinstance(source, SpiderSource)
+    _source, _spider = source, None
+
+
+def work(task: Task) -> Harvest:
+    """Run the callback of ``task.request``.
+
+    :raises CallbackError: it raised, or the spider cannot be built here
+    """
+    page = Page(task.response, task.request, task.depth)
+    harvest = run_callback_here(getattr(_built(), task.request.callback), page, page.url)
+    harvest.records = [Record(record.data, None, _by_reference(record.type)) for record in harvest.records]
+    return harvest
+
+
+def _built() -> Spider:
+    global _spider
+    if _spider is None:
+        assert _source is not None
+        try:
+            _spider = build(_source)
+        except SpiderLoadError as error:
+            raise CallbackError(str(error), error.traceback or str(error)) from None
+    return _spider
+
+
+def _by_reference(item_type: type | None) -> type | None:
+    """A class crosses by its name, so only one that can be found by it."""
+    if item_type is None:
+        return None
+    module = sys.modules.get(item_type.__module__)
+    return item_type if getattr(module, item_type.__qualname__, None) is item_type else None

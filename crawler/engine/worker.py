@@ -1,0 +1,277 @@
+"""What happens to one leased request: the whole flow."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Protocol
+
+from msgspec import Meta
+
+from crawler.discovery import nearest
+from crawler.engine.callback import CallbackError, Harvest, Watchdog, run_callback
+from crawler.engine.commit import Committer
+from crawler.engine.remote import Task
+from crawler.engine.stats import Stats
+from crawler.errors import FetchError, ParseProcessError
+from crawler.fetch.fetcher import Fetcher
+from crawler.fetch.robots import RobotsCache, RobotsUnavailable
+from crawler.frontier.frontier import Admission, Frontier
+from crawler.outcome import Failure, Outcome, Verdict
+from crawler.parse.page import Page
+from crawler.politeness.pace import Manners, retry_after_seconds
+from crawler.politeness.retry import REFUSALS, RETRYABLE_STATUSES, Retry, may_repeat
+from crawler.politeness.robots import ALLOW_ALL, Rules
+from crawler.request import Entry
+from crawler.response import Response
+from crawler.spider import Spider, is_cpu_bound
+from crawler.urls.redirect import redirected
+
+log = logging.getLogger("crawler")
+
+_TRACEBACKS = 3
+"""Tracebacks shown as they happen; further ones are in the log at level INFO, and counted in the summary."""
+_PROCESS_LOSSES = 2
+"""Parse processes that one page may cost: the first may have been bad luck."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """The size and the end of a crawl."""
+
+    concurrency: Annotated[
+        int, Meta(ge=1, le=100_000, description="workers: requests in flight at once, over all hosts")
+    ] = 64
+    max_items: Annotated[int | None, Meta(ge=1, description="stop after so many items (unset: never)")] = None
+    max_errors: Annotated[
+        int | None, Meta(ge=1, description="stop after so many errors in the spider's callbacks (unset: never)")
+    ] = None
+    slow_callback: Annotated[
+        float, Meta(gt=0, description="seconds that a callback may hold the event loop unreported")
+    ] = 0.25
+    grace: Annotated[float, Meta(ge=0, description="seconds that running pages get after Ctrl-C")] = 10.0
+
+
+class Processes(Protocol):
+    async def run(self, task: Task) -> Harvest:
+        """Run the task's callback in a parse process."""
+
+    async def close(self) -> None:
+        """End the processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What a worker works with."""
+
+    frontier: Frontier
+    fetcher: Fetcher
+    robots: RobotsCache
+    manners: Manners
+    processes: Processes
+    committer: Committer
+    stats: Stats
+
+
+class Worker:
+    """The flow, shared by all worker coroutines."""
+
+    def __init__(self, spider: Spider, stages: Stages, retry: Retry, options: EngineOptions) -> None:
+        self._spider = spider
+        self._stages = stages
+        self._frontier = stages.frontier
+        self._fetcher = stages.fetcher
+        self._stats = stages.stats
+        self._retry = retry
+        self._options = options
+        self._watchdog = Watchdog(options.slow_callback)
+        self._items = 0
+        self._hears_failures = type(spider).on_failure is not Spider.on_failure
+
+    async def work(self) -> None:
+        """Lease, visit, hand over the outcome; until the frontier gives no more."""
+        frontier, committer = self._frontier, self._stages.committer
+        while (entry := await frontier.lease()) is not None:
+            outcome = None
+            try:
+                outcome = await self._visit(entry)
+            finally:
+                if outcome is None:
+                    frontier.put_back(entry)
+                else:
+                    frontier.finish(outcome)
+            if outcome is not None:
+                await committer.put(outcome)
+
+    async def _visit(self, entry: Entry) -> Outcome | None:
+        """One request on the wire, and all that follows. None if that was its host's robots.txt."""
+        try:
+            rules = self._rules(entry)
+            if rules is None:
+                await self._fetch_robots(entry)
+                return None
+        except RobotsUnavailable as error:
+            return await self._robots_failed(entry, error)
+        pause = self._frontier.set_pace(entry, rules.crawl_delay)
+        if not rules.allows(entry.request.url):
+            self._stats.skip("robots", entry.request.url)
+            return Outcome(entry, Verdict.SKIPPED)
+        self._stats.requests += 1
+        try:
+            response = await self._fetcher.fetch(entry.request, self._on_sent(entry) if pause else None)
+        except FetchError as error:
+            return await self._retry_or_fail(entry, error.reason, error.detail, retryable=error.retryable)
+        self._stats.bytes += len(response.body)
+        return await self._receive(entry, response)
+
+    def _rules(self, entry: Entry) -> Rules | None:
+        """What robots.txt allows; None if it has to be fetched first."""
+        if not self._stages.manners.of(entry.hostname).obey_robots:
+            return ALLOW_ALL
+        return self._stages.robots.known(entry.origin)
+
+    async def _fetch_robots(self, entry: Entry) -> None:
+        self._stats.requests += 1
+        await self._stages.robots.fetch(entry.origin, self._on_sent(entry))
+        rules = self._rules(entry)
+        self._frontier.set_pace(entry, rules.crawl_delay if rules is not None else None)
+
+    async def _robots_failed(self, entry: Entry, error: RobotsUnavailable) -> Outcome:
+        outcome = await self._retry_or_fail(entry, error.reason, error.detail, retryable=True)
+        if outcome.verdict is Verdict.FAILED:
+            self._stages.robots.give_up(entry.origin, error)
+        return outcome
+
+    async def _receive(self, entry: Entry, response: Response) -> Outcome:
+        status = response.status
+        if response.is_success:
+            self._frontier.accept(entry)
+            return await self._call_back(entry, response)
+        if response.is_redirect:
+            return await self._redirect(entry, response)
+        if status in REFUSALS:
+            wish = retry_after_seconds(response.headers.get("Retry-After"), time.time())
+            self._frontier.refuse(entry, wish)
+        return await self._retry_or_fail(
+            entry, f"http_{status}", f"answered {status}", status, retryable=status in RETRYABLE_STATUSES
+        )
+
+    async def _redirect(self, entry: Entry, response: Response) -> Outcome:
+        target = redirected(entry, response.status, response.headers["Location"])
+        if isinstance(target, str):
+            return await self._fail(entry, "redirect", target, response.status)
+        admission = self._frontier.admit([target], entry, hop=True)
+        if admission.skipped and entry.is_seed:
+            hint = f"it redirects to {target.url}, outside the crawl: add that host to allowed_hosts"
+            return await self._fail(entry, "redirect", hint, response.status)
+        self._count(admission)
+        self._stats.redirects += 1
+        return Outcome(entry, Verdict.REDIRECTED, discovered=admission.entries)
+
+    async def _call_back(self, entry: Entry, response: Response) -> Outcome:
+        name = entry.request.callback
+        callback = getattr(self._spider, name, None)
+        if not callable(callback):
+            return await self._no_callback(entry, name)
+        try:
+            if is_cpu_bound(callback):
+                task = Task(entry.request, response, entry.depth)
+                harvest = await self._stages.processes.run(task)
+            else:
+                page = Page(response, entry.request, entry.depth)
+                harvest = await run_callback(callback, page, response.url, self._watchdog)
+        except CallbackError as error:
+            self._count_error()
+            return await self._fail(entry, "callback_error", error.summary, response.status, error.trace)
+        except ParseProcessError as error:
+            return await self._lost_process(entry, error, response.status)
+        self._stats.pages += 1
+        return self._outcome(entry, harvest)
+
+    async def _lost_process(self, entry: Entry, error: ParseProcessError, status: int) -> Outcome:
+        """The page is tried once more in a fresh process; it may not have been its fault."""
+        entry.process_losses += 1
+        if entry.process_losses < _PROCESS_LOSSES:
+            self._stats.retries += 1
+            return Outcome(entry, Verdict.RETRY)
+        return await self._fail(entry, error.reason, str(error), status)
+
+    async def _no_callback(self, entry: Entry, name: str) -> Outcome:
+        self._count_error()
+        spider = type(self._spider)
+        known = [attribute for attribute in dir(spider) if callable(getattr(spider, attribute, None))]
+        detail = f"{spider.__name__} has no method {name!r}{nearest(name, known)}"
+        return await self._fail(entry, "callback_error", detail, None)
+
+    async def _retry_or_fail(
+        self, entry: Entry, reason: str, detail: str, status: int | None = None, *, retryable: bool
+    ) -> Outcome:
+        entry.attempts += 1
+        if retryable and may_repeat(entry.request.method, reason, status):
+            wait = self._retry.wait(entry.attempts, random.random())
+            if wait is not None:
+                self._stats.retries += 1
+                return Outcome(entry, Verdict.RETRY, due=asyncio.get_running_loop().time() + wait)
+        return await self._fail(entry, reason, detail, status)
+
+    async def _fail(self, entry: Entry, reason: str, detail: str, status: int | None, traceback: str = "") -> Outcome:
+        """*entry* is given up: counted, and told to the spider, which may yield as from a callback."""
+        request = entry.request
+        failure = Failure(
+            request.url,
+            reason,
+            detail,
+            status,
+            max(entry.attempts, 1),
+            entry.referrer,
+            request.callback,
+            traceback,
+            request,
+        )
+        self._stats.fail(failure)
+        level = logging.WARNING if traceback and self._stats.failures[reason] <= _TRACEBACKS else logging.INFO
+        log.log(level, "%s failed: %s%s", request.url, detail, f"\n{traceback}" if traceback else "")
+        if not self._hears_failures:
+            return Outcome(entry, Verdict.FAILED, failure=failure)
+        try:
+            harvest = await run_callback(self._spider.on_failure, failure, request.url, self._watchdog)
+        except CallbackError as error:
+            self._count_error()
+            log.warning("on_failure raised at %s\n%s", request.url, error.trace)
+            harvest = Harvest()
+        outcome = self._outcome(entry, harvest)
+        outcome.verdict, outcome.failure = Verdict.FAILED, failure
+        return outcome
+
+    def _outcome(self, entry: Entry, harvest: Harvest) -> Outcome:
+        """What was harvested, within the crawl's bounds."""
+        records = harvest.records
+        limit = self._options.max_items
+        if limit is not None:
+            records = records[: max(0, limit - self._items)]
+            self._items += len(records)
+            if self._items >= limit:
+                self._frontier.stop("max_items")
+        for reject in harvest.rejects:
+            self._stats.reject(reject.item_type, reject.field, reject.reason)
+        admission = self._frontier.admit(harvest.requests, entry)
+        self._count(admission)
+        return Outcome(entry, Verdict.DONE, records, harvest.rejects, admission.entries)
+
+    def _count(self, admission: Admission) -> None:
+        self._stats.duplicates += admission.duplicates
+        for reason, url in admission.skipped:
+            self._stats.skip(reason, url)
+
+    def _count_error(self) -> None:
+        self._stats.callback_errors += 1
+        if self._options.max_errors is not None and self._stats.callback_errors >= self._options.max_errors:
+            self._frontier.stop("max_errors")
+
+    def _on_sent(self, entry: Entry) -> Callable[[], None]:
+        return partial(self._frontier.started, entry)

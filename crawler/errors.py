@@ -1,0 +1,189 @@
+"""Every error that this package raises on purpose.
+
+CrawlerError
+├── UsageError                the person who started the crawl can mend it: nothing was fetched, exit code 2
+│   ├── ConfigError           a setting has a wrong name or value
+│   ├── SpiderNotFound        no spider has that name, or several have
+│   ├── SpiderLoadError       the spider's file cannot be imported (its own traceback comes with it)
+│   └── OutputError           an output exists already, or its format is unknown
+├── SpiderError               the spider's author can mend it: one page fails, the crawl goes on
+│   ├── ForgottenAwait        a callback handed over a coroutine that nobody awaited
+│   ├── WrongResult           a callback handed over something that is no item, Request, list or None
+│   ├── SelectorError         a CSS query that cannot be read
+│   └── MissingExtra          a feature whose optional library is not installed
+├── FetchError                the web's fault: the URL is retried where that can help, then it is a failure
+│   ├── InvalidRequest  BlockedAddress  DNSFailed  ConnectFailed  TLSFailed
+│   └── FetchTimeout  Disconnected  MalformedResponse  BodyTooLarge
+├── ParseProcessError         a parse process died or hung: the page is tried once more in a fresh one
+│   └── ParseProcessDied  ParseTimeout
+└── SinkError                 a dataset cannot be written: the crawl stops, what was committed stays
+
+Each takes positional arguments only, so that each survives pickling (an exception that does not would take a
+whole process pool down with it). Each message says what to do next, where the reader can do something.
+"""
+
+from __future__ import annotations
+
+
+class CrawlerError(Exception):
+    """The root of the tree."""
+
+
+class UsageError(CrawlerError):
+    """Nothing was started; the message says what to change."""
+
+
+class ConfigError(UsageError):
+    """A setting has a name that does not exist, or a value of the wrong type."""
+
+
+class SpiderNotFound(UsageError):
+    """No spider has that name, or more than one has."""
+
+
+class SpiderLoadError(UsageError):
+    """The file of a spider cannot be imported.
+
+    *traceback* is the user's own, with no frame of this package or of the import system in it.
+    """
+
+    def __init__(self, message: str, traceback: str = "") -> None:
+        super().__init__(message, traceback)
+        self.message = message
+        self.traceback = traceback
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class OutputError(UsageError):
+    """An output file exists already, cannot be created, or has an ending that names no format."""
+
+
+class SpiderError(CrawlerError):
+    """The spider did something that cannot be right. The page fails; the crawl goes on."""
+
+
+class ForgottenAwait(SpiderError):
+    """A callback yielded or returned a coroutine object instead of awaiting it."""
+
+
+class WrongResult(SpiderError):
+    """A callback yielded or returned something that is neither item, Request, list nor None."""
+
+
+class SelectorError(SpiderError):
+    """A CSS query that the selector engine cannot read."""
+
+
+class MissingExtra(SpiderError):
+    """A feature needs an optional library; the message gives the command that installs it."""
+
+
+class FetchError(CrawlerError):
+    """No usable response came for *url*; *detail* says why in the words of whoever noticed."""
+
+    reason = "fetch_error"
+    """The word under which failures of this kind are counted."""
+    retryable = False
+    """Whether asking again later may help."""
+
+    def __init__(self, url: str, detail: str = "") -> None:
+        super().__init__(url, detail)
+        self.url = url
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.detail or self.reason} ({self.url})"
+
+
+class InvalidRequest(FetchError):
+    """The request cannot be put on the wire: a malformed URL, a line break in a header."""
+
+    reason = "invalid_request"
+
+
+class BlockedAddress(FetchError):
+    """The connection would have gone to a private address that this crawl may not reach."""
+
+    reason = "private_address"
+
+
+class DNSFailed(FetchError):
+    """The host name could not be resolved."""
+
+    reason = "dns"
+    retryable = True
+
+
+class ConnectFailed(FetchError):
+    """No connection could be made: refused, unreachable, reset while connecting."""
+
+    reason = "connect"
+    retryable = True
+
+
+class TLSFailed(FetchError):
+    """The certificate or the TLS handshake was not acceptable."""
+
+    reason = "tls"
+
+
+class FetchTimeout(FetchError):
+    """No complete response came within the time allowed."""
+
+    reason = "timeout"
+    retryable = True
+
+
+class Disconnected(FetchError):
+    """The server hung up before the response was complete."""
+
+    reason = "disconnected"
+    retryable = True
+
+
+class MalformedResponse(FetchError):
+    """What came back is not HTTP, or its body cannot be decoded."""
+
+    reason = "malformed_response"
+
+
+class BodyTooLarge(FetchError):
+    """The decoded body is longer than ``max_body``."""
+
+    reason = "body_too_large"
+
+
+class ParseProcessError(CrawlerError):
+    """A parse process was lost with the page that it held."""
+
+    reason = "parse_process"
+
+
+class ParseProcessDied(ParseProcessError):
+    """A parse process ended (killed, crashed, out of memory) before it gave an answer."""
+
+    reason = "parse_process_died"
+
+
+class ParseTimeout(ParseProcessError):
+    """A parse process gave no answer within ``parse_timeout`` and was killed."""
+
+    reason = "parse_timeout"
+
+
+class SinkError(CrawlerError):
+    """A dataset cannot be written. What was committed before is whole and stays."""
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(name, detail)
+        self.name = name
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"cannot write {self.name}: {self.detail}"
+
+
+class OutputClosed(SinkError):
+    """The reader of standard output went away (as ``| head`` does)."""

@@ -1,0 +1,220 @@
+"""Writing datasets. The only file that imports aiofiles.
+
+Rule 1: a file has one owner, the committer, and is written in binary: two writers, or text mode, tear lines.
+Rule 2: what cannot be written whole is cut off again: a dataset ends with a whole record, always.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import stat
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import aiofiles
+from msgspec import Meta
+
+from crawler.errors import OutputClosed, OutputError, SinkError
+from crawler.export.formats import Format
+from crawler.outcome import Record
+
+Mode = Literal["new", "overwrite", "append"]
+"""What becomes of a file that exists already: it is refused, replaced or continued."""
+_OPEN_AS: dict[Mode, Literal["xb", "wb", "ab"]] = {"new": "xb", "overwrite": "wb", "append": "ab"}
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """Where datasets go, and how safely."""
+
+    output: Annotated[
+        str,
+        Meta(
+            min_length=1, description="where the dataset goes if no -o is given; {spider} and {started} are filled in"
+        ),
+    ] = "datasets/{spider}-{started}.jsonl"
+    durability: Annotated[
+        Literal["power", "process"],
+        Meta(
+            description="power: synced at each commit, so a power cut loses nothing that was counted; process: not synced"
+        ),
+    ] = "power"
+
+
+class FileSink:
+    """A dataset in a file. It grows with each commit."""
+
+    def __init__(self, path: Path, form: Format, mode: Mode, *, syncs: bool) -> None:
+        self.name = str(path)
+        self._path = path
+        self._format = form
+        self._mode = mode
+        self._syncs = syncs
+        self._file: Any = None  # aiofiles has no public type for it
+        self._position = 0
+        self._regular = True
+
+    async def open(self) -> None:
+        refuse_existing(self._path, self._mode)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            mode: Mode = "append" if _is_special(self._path) else self._mode
+            self._file = await aiofiles.open(self._path, _OPEN_AS[mode], buffering=0)
+            self._regular = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
+            self._position = await asyncio.to_thread(self._end_last_line) if self._mode == "append" else 0
+        except OSError as error:
+            raise OutputError(f"cannot create {self._path}: {error.strerror}") from error
+
+    async def append(self, records: Sequence[Record]) -> int:
+        """Write *records*, and sync them if asked to. The position after them, in bytes."""
+        if records:
+            data = self._format.encode(records)
+            try:
+                await self._write(data)
+            except OSError as error:
+                await asyncio.to_thread(self._cut)
+                detail = f"{error.strerror}; what was saved before is whole ({self._position} bytes)"
+                raise SinkError(self.name, detail) from error
+            self._position += len(data)
+        return self._position
+
+    async def close(self) -> None:
+        if self._file is not None:
+            await self._file.close()
+
+    async def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:  # an unbuffered write may be a short one
+            view = view[await self._file.write(view) :]
+        if self._syncs and self._regular:
+            await asyncio.to_thread(_sync, self._file.fileno())
+
+    def _cut(self) -> None:
+        if self._regular:
+            os.ftruncate(self._file.fileno(), self._position)
+
+    def _end_last_line(self) -> int:
+        """Where records may follow: after the last byte, which is made a line end if it is none."""
+        size = os.fstat(self._file.fileno()).st_size
+        if size and self._regular:
+            with self._path.open("rb") as old:
+                old.seek(-1, os.SEEK_END)
+                if old.read(1) != b"\n":
+                    os.write(self._file.fileno(), b"\n")
+                    size += 1
+        return size
+
+
+class LazySink:
+    """A file that is only made when there is something to write; one of an earlier crawl is replaced or continued."""
+
+    def __init__(self, sink: FileSink, path: Path, mode: Mode) -> None:
+        self.name = sink.name
+        self.path = path
+        self._sink = sink
+        self._mode = mode
+        self._is_open = False
+
+    async def open(self) -> None:
+        if self._mode != "append":
+            self.path.unlink(missing_ok=True)
+
+    async def append(self, records: Sequence[Record]) -> int:
+        if not self._is_open:
+            self._is_open = True
+            await self._sink.open()
+        return await self._sink.append(records)
+
+    async def close(self) -> None:
+        if self._is_open:
+            await self._sink.close()
+
+
+class StdoutSink:
+    """A dataset on standard output."""
+
+    name = "-"
+
+    def __init__(self, form: Format) -> None:
+        self._format = form
+        self._position = 0
+        self._descriptor = sys.__stdout__.fileno() if sys.__stdout__ is not None else 1
+
+    async def open(self) -> None:
+        self._file: Any = await aiofiles.open(self._descriptor, "wb", buffering=0, closefd=False)
+
+    async def append(self, records: Sequence[Record]) -> int:
+        data = self._format.encode(records)
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[await self._file.write(view) :]
+        except OSError as error:
+            if error.errno in (errno.EPIPE, errno.ECONNRESET):
+                raise OutputClosed("standard output", "its reader went away") from error
+            raise SinkError("standard output", error.strerror or str(error)) from error
+        self._position += len(data)
+        return self._position
+
+    async def close(self) -> None:
+        await self._file.close()
+
+
+class StreamSink:
+    """Records for ``async for item in crawl(...)``: bounded, so that a slow reader slows the crawl."""
+
+    name = "stream"
+    _BOUND = 1_000
+    """Records that wait for the reader."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[Record | None] = asyncio.Queue()
+        self._room = asyncio.Semaphore(self._BOUND)
+        self._position = 0
+
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def append(self, records: Sequence[Record]) -> int:
+        for record in records:
+            await self._room.acquire()
+            self._queue.put_nowait(record)
+            self._position += len(record.data)
+        return self._position
+
+    async def next(self) -> Record | None:
+        """The next record; None after the last one."""
+        record = await self._queue.get()
+        self._room.release()
+        return record
+
+    def end(self) -> None:
+        """No more records will come."""
+        self._queue.put_nowait(None)
+
+    async def close(self) -> None:
+        """Nothing to close; :meth:`end` is said by whoever started the crawl, also where it could not begin."""
+
+
+def refuse_existing(path: Path, mode: Mode) -> None:
+    """
+    :raises OutputError: *path* exists, and *mode* says neither to replace nor to continue it
+    """
+    if path.is_dir():
+        raise OutputError(f"{path} is a directory; name a file in it, as in -o {path / 'items.jsonl'}")
+    if mode == "new" and path.exists() and not _is_special(path):
+        raise OutputError(f"{path} exists already: --overwrite replaces it, --append adds to it")
+
+
+def _is_special(path: Path) -> bool:
+    """A device or a pipe: there is nothing in it to lose."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _sync(descriptor: int) -> None:
+    getattr(os, "fdatasync", os.fsync)(descriptor)  # macOS and Windows have fsync alone

@@ -1,0 +1,1 @@
+"""One request on the wire, one response back."""

@@ -1,0 +1,52 @@
+"""A fetcher that answers from a dict: for the tests of spiders, without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from crawler.errors import ConnectFailed, FetchError
+from crawler.request import Request
+from crawler.response import Response, headers_of
+from crawler.urls.url import address
+
+Canned = str | bytes | Response | FetchError
+_HTML = {"Content-Type": "text/html; charset=utf-8"}
+
+
+class CannedFetcher:
+    """Answers each URL with what *answers* holds: a body (status 200, HTML), a Response, or a FetchError to raise.
+
+    A URL that is not there gets a 404. ``requests`` lists what was asked, in order.
+    """
+
+    def __init__(self, answers: Mapping[str, Canned]) -> None:
+        self._answers = {_key(url): answer for url, answer in answers.items()}
+        self.requests: list[Request] = []
+        self.is_closed = False
+
+    async def fetch(self, request: Request, on_sent: Callable[[], None] | None = None) -> Response:
+        if self.is_closed:
+            raise ConnectFailed(request.url, "the fetcher is closed")
+        self.requests.append(request)
+        if on_sent is not None:
+            on_sent()
+        answer = self._answers.get(_key(request.url))
+        if answer is None:
+            return Response(request.url, 404, headers_of(_HTML))
+        if isinstance(answer, FetchError):
+            raise answer
+        if isinstance(answer, Response):
+            return answer
+        body = answer.encode() if isinstance(answer, str) else answer
+        return Response(request.url, 200, headers_of(_HTML), body)
+
+    def trust(self, hostname: str) -> None:
+        """Nothing is dialled."""
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+def _key(url: str) -> str:
+    target = address(url)
+    return target.href if target else url

@@ -1,0 +1,212 @@
+"""Fetching over HTTP/1.1. The only file that imports aiohttp.
+
+Rule 1: no foreign error leaves this file: :func:`translate` has a row for each of aiohttp's.
+Rule 2: a body is counted while it streams, after decoding, and dropped at ``max_body``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from time import perf_counter
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import msgspec
+from aiohttp import ClientResponse, ClientSession, ClientTimeout, CookieJar, DummyCookieJar, TCPConnector, TraceConfig
+from multidict import CIMultiDict
+from yarl import URL
+
+from crawler.errors import (
+    BlockedAddress,
+    BodyTooLarge,
+    ConnectFailed,
+    Disconnected,
+    DNSFailed,
+    FetchError,
+    FetchTimeout,
+    InvalidRequest,
+    MalformedResponse,
+    TLSFailed,
+)
+from crawler.fetch.fetcher import FetchOptions
+from crawler.fetch.guard import PRIVATE, Guard
+from crawler.request import Request
+from crawler.response import Response
+
+_ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+_HEADER_LIMIT = 64 * 1024
+"""Bytes of one header line; aiohttp's 8,190 refuses pages that browsers show (Chrome takes 256 KiB in all)."""
+_HEADERS_LIMIT = 1_000
+_DRAIN = 64 * 1024
+"""Bytes of a redirect's body that are read to keep its connection; a longer one costs the connection."""
+_DNS_SECONDS = 300
+_DNS_NAMES = 100_000
+
+
+class HttpFetcher:
+    """One aiohttp session: kept connections, a DNS cache, one cookie jar.
+
+    The number of connections is not bounded here: the frontier bounds the requests.
+    """
+
+    def __init__(self, options: FetchOptions) -> None:
+        self._options = options
+        self._guard = Guard(options.allow_private_hosts)
+        self._connector = TCPConnector(
+            limit=0,
+            ttl_dns_cache=_DNS_SECONDS,
+            dns_cache_max_size=_DNS_NAMES,
+            keepalive_timeout=30,
+            socket_factory=self._guard,
+            ssl=options.verify_tls,
+        )
+        self._jar = CookieJar(unsafe=True) if options.cookies else DummyCookieJar()  # unsafe: IP addresses, too
+        self._session = self._open([])
+        self._traced = self._open([_sent_trace()])
+
+    def _open(self, traces: list[TraceConfig]) -> ClientSession:
+        options = self._options
+        return ClientSession(
+            connector=self._connector,
+            connector_owner=False,
+            cookie_jar=self._jar,
+            headers={"User-Agent": options.user_agent, "Accept": _ACCEPT, **options.headers},
+            timeout=ClientTimeout(
+                total=options.timeout, connect=options.connect_timeout, sock_read=options.read_timeout
+            ),
+            max_line_size=_HEADER_LIMIT,
+            max_field_size=_HEADER_LIMIT,
+            max_headers=_HEADERS_LIMIT,
+            trust_env=False,  # ~/.netrc and proxy variables are nobody's intention here
+            trace_configs=traces,
+        )
+
+    async def fetch(self, request: Request, on_sent: Callable[[], None] | None = None) -> Response:
+        session = self._session if on_sent is None else self._traced
+        begun = perf_counter()
+        try:
+            answer = await session.request(
+                request.method,
+                URL(request.url, encoded=True),
+                allow_redirects=False,
+                trace_request_ctx=on_sent,
+                **_payload(request),
+            )
+            try:
+                headers = CIMultiDict(answer.headers)
+                if 300 <= answer.status < 400:
+                    body = await self._drain(answer)
+                else:
+                    body = await self._read(answer, request.url)
+            finally:
+                answer.close()  # nothing happens if the body was read to its end: the connection went back then
+        except FetchError:
+            raise
+        except Exception as error:  # whatever the library raises has a name of ours: Rule 1
+            raise translate(error, request.url) from error
+        return Response(request.url, answer.status, headers, body, perf_counter() - begun)
+
+    def trust(self, hostname: str) -> None:
+        self._guard.trust(hostname)
+
+    async def _read(self, answer: ClientResponse, url: str) -> bytes:
+        limit = self._options.max_body
+        if answer.content_length is not None and answer.content_length > limit:
+            raise BodyTooLarge(url, f"the body has {answer.content_length} bytes; max_body is {limit}")
+        chunks = []
+        size = 0
+        while chunk := await answer.content.readany():
+            size += len(chunk)
+            if size > limit:
+                raise BodyTooLarge(url, f"the body has more than max_body = {limit} bytes")
+            chunks.append(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def _drain(self, answer: ClientResponse) -> bytes:
+        """Nobody needs the body of a redirect: a short plain one is read, so that its connection can be used again."""
+        length = answer.content_length
+        if length is not None and length <= _DRAIN and "Content-Encoding" not in answer.headers:
+            while await answer.content.readany():
+                pass
+        return b""
+
+    async def close(self) -> None:
+        await self._session.close()
+        await self._traced.close()
+        await self._connector.close()
+        await asyncio.sleep(0)  # lets the transports notice that they were closed
+
+
+def translate(error: Exception, url: str) -> FetchError:
+    """Our error for one of aiohttp's, or of the layers below it. The first row that fits decides."""
+    for foreign, ours in _TRANSLATIONS:
+        if isinstance(error, foreign):
+            return ours(url, _words(error))
+    return FetchError(url, _words(error))
+
+
+def _connect_error(url: str, detail: str) -> FetchError:
+    """The guard's refusal comes wrapped in the library's own error."""
+    return BlockedAddress(url, detail) if PRIVATE in detail else ConnectFailed(url, detail)
+
+
+def _payload_error(url: str, detail: str) -> FetchError:
+    """A body that cannot be decoded will not be decodable tomorrow; one that broke off may come whole."""
+    if "decode" in detail or "encoding" in detail:
+        return MalformedResponse(url, detail)
+    return Disconnected(url, detail)
+
+
+_TRANSLATIONS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[str, str], FetchError]], ...] = (
+    (aiohttp.ClientConnectorDNSError, DNSFailed),
+    ((aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch, ssl.SSLError), TLSFailed),
+    (aiohttp.ConnectionTimeoutError, ConnectFailed),
+    (TimeoutError, FetchTimeout),
+    (aiohttp.ClientConnectorError, _connect_error),
+    ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), InvalidRequest),
+    (aiohttp.ClientResponseError, MalformedResponse),
+    (aiohttp.ClientPayloadError, _payload_error),
+    (aiohttp.ClientError, Disconnected),
+    (ConnectionError, Disconnected),
+    (OSError, ConnectFailed),
+    ((ValueError, TypeError), InvalidRequest),
+)
+
+
+def _words(error: Exception) -> str:
+    """One line for people; some of aiohttp's errors have no text of their own."""
+    text = " ".join(str(error).split())
+    if isinstance(error, TimeoutError):
+        return text or "no complete answer in time"
+    return (text or type(error).__name__)[:300]
+
+
+def _payload(request: Request) -> dict[str, Any]:  # Any: keyword arguments of various types
+    """What beside method and URL this request needs; for most there is nothing."""
+    extra: dict[str, Any] = {}
+    if request.headers:
+        extra["headers"] = request.headers
+    if request.cookies:
+        extra["cookies"] = request.cookies
+    if request.body is not None:
+        extra["data"] = request.body
+    elif request.json is not None:
+        extra["data"] = msgspec.json.encode(request.json)
+        extra["headers"] = {"Content-Type": "application/json", **request.headers}
+    elif request.form is not None:
+        extra["data"] = request.form
+    return extra
+
+
+def _sent_trace() -> TraceConfig:
+    """Calls the request's own ``on_sent`` when its headers go out."""
+
+    async def on_headers_sent(_: ClientSession, context: SimpleNamespace, __: Any) -> None:  # Any: no detail is read
+        context.trace_request_ctx()
+
+    trace = TraceConfig()
+    trace.on_request_headers_sent.append(on_headers_sent)
+    return trace

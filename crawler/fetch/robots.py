@@ -1,0 +1,105 @@
+"""The robots.txt of each origin: fetched once, kept a day.
+
+Which rules it holds is decided in :mod:`crawler.politeness.robots`; here it is fetched and remembered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+
+from crawler.errors import FetchError
+from crawler.fetch.fetcher import Fetcher
+from crawler.politeness.robots import ALLOW_ALL, RobotsTxt, Rules
+from crawler.request import Request
+from crawler.response import Response
+from crawler.urls.url import Base
+
+KEEP = 24 * 3600.0
+"""Seconds that a robots.txt is believed. RFC 9309, section 2.4."""
+KEEP_FAILURE = 600.0
+"""Seconds after which an origin whose robots.txt could not be had is asked again."""
+MAX_REDIRECTS = 5
+"""RFC 9309, section 2.3.1.2."""
+_ORIGINS = 50_000
+"""Origins remembered; past that the one asked longest ago goes."""
+
+
+class RobotsUnavailable(FetchError):
+    """The robots.txt cannot be had, so nothing may be fetched there (RFC 9309, section 2.3.1.4)."""
+
+    reason = "robots_unavailable"
+    retryable = True
+
+
+class RobotsCache:
+    """Rules by origin. A fetch is under way at most once for each."""
+
+    def __init__(self, fetcher: Fetcher, user_agent: str, clock: Callable[[], float]) -> None:
+        self._fetcher = fetcher
+        self._user_agent = user_agent
+        self._clock = clock
+        self._known: OrderedDict[str, tuple[float, Rules | RobotsUnavailable]] = OrderedDict()
+        self._pending: dict[str, asyncio.Future[None]] = {}
+
+    def known(self, origin: str) -> Rules | None:
+        """The rules of *origin* if they are at hand, else None: :meth:`fetch` gets them.
+
+        :raises RobotsUnavailable: it was tried not long ago, and could not be had
+        """
+        entry = self._known.get(origin)
+        if entry is None or entry[0] < self._clock():
+            return None
+        if isinstance(entry[1], RobotsUnavailable):
+            raise entry[1]
+        return entry[1]
+
+    async def fetch(self, origin: str, on_sent: Callable[[], None] | None = None) -> bool:
+        """Get the rules of *origin*. True if this call asked for them, False if it waited for another that did.
+
+        :raises RobotsUnavailable: a server error, a network error, or more than five redirects within the origin
+        """
+        pending = self._pending.get(origin)
+        if pending is not None:
+            await asyncio.shield(pending)
+            return False
+        self._pending[origin] = done = asyncio.get_running_loop().create_future()
+        try:
+            self._remember(origin, await self._ask(origin, on_sent), KEEP)
+        finally:
+            del self._pending[origin]
+            done.set_result(None)
+        return True
+
+    def give_up(self, origin: str, error: RobotsUnavailable) -> None:
+        """The retries are spent: for a while nothing of *origin* is asked."""
+        self._remember(origin, error, KEEP_FAILURE)
+
+    async def _ask(self, origin: str, on_sent: Callable[[], None] | None) -> Rules:
+        url = f"{origin}/robots.txt"
+        for _ in range(MAX_REDIRECTS + 1):
+            try:
+                response = await self._fetcher.fetch(Request(url), on_sent)
+            except FetchError as error:
+                raise RobotsUnavailable(url, f"robots.txt: {error.detail or error.reason}") from error
+            if not response.is_redirect:
+                return self._read(response)
+            target = Base(url).join(response.headers["Location"])
+            if target is None:
+                return ALLOW_ALL
+            url = target
+        return ALLOW_ALL  # RFC 9309: after five redirects it may be taken as unavailable, that is as absent
+
+    def _read(self, response: Response) -> Rules:
+        if response.status >= 500 or response.status == 429:
+            raise RobotsUnavailable(response.url, f"robots.txt answered {response.status}")
+        if not response.is_success or not response.body:
+            return ALLOW_ALL
+        return RobotsTxt(response.body, self._user_agent)
+
+    def _remember(self, origin: str, rules: Rules | RobotsUnavailable, seconds: float) -> None:
+        self._known[origin] = (self._clock() + seconds, rules)
+        self._known.move_to_end(origin)
+        while len(self._known) > _ORIGINS:
+            self._known.popitem(last=False)

@@ -1,0 +1,279 @@
+"""The frontier: takes in requests, hands out leases, and knows when the crawl is over.
+
+Rule 1: a lease is one request on the wire. Robots fetches, redirects and retries are leases too, so politeness
+holds for them.
+Rule 2: a worker never sleeps: a host that must rest is not leased.
+Rule 3: the crawl is over when nothing waits, nothing is leased and no seeds are to come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from crawler.frontier.schedule import HostSchedule
+from crawler.frontier.store import Store
+from crawler.outcome import Outcome, Verdict
+from crawler.politeness.pace import Manners
+from crawler.request import Entry, Request
+from crawler.urls.fingerprint import fingerprint
+from crawler.urls.scope import Scope
+from crawler.urls.url import address
+
+_SEED_WINDOW = 10_000
+"""Waiting requests past which no more seeds are drawn: ``start()`` may yield millions."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrontierOptions:
+    """The bounds of the crawl that the frontier keeps."""
+
+    max_depth: Annotated[
+        int | None, Meta(ge=0, description="follow no link further from a seed than this (unset: any)")
+    ] = None
+    max_pages: Annotated[int | None, Meta(ge=1, description="stop after so many pages (unset: never)")] = None
+
+
+class Admission(msgspec.Struct):
+    """What became of the requests that were offered."""
+
+    entries: list[Entry]
+    """New to the crawl. They are not in the frontier yet: see :meth:`Frontier.queue`."""
+    duplicates: int
+    skipped: list[tuple[str, str]]
+    """(reason, URL) of those that do not belong to the crawl: ``malformed``, ``out_of_scope`` or ``too_deep``."""
+
+
+class Frontier:
+    """One crawl's frontier. Belongs to one event loop; nothing here is awaited but :meth:`lease` and :meth:`room`."""
+
+    def __init__(
+        self, store: Store, scope: Scope, manners: Manners, options: FrontierOptions = FrontierOptions()
+    ) -> None:
+        self._store = store
+        self._scope = scope
+        self._manners = manners
+        self._options = options
+        self._schedule: HostSchedule[Entry] = HostSchedule()
+        self._loop = asyncio.get_running_loop()
+        self._workers: deque[asyncio.Future[Entry | None]] = deque()
+        self._seeding: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._seeds_to_come = True
+        self._leased = 0
+        self._pages = 0
+        self.stopped: str | None = None
+        """Why no more leases are given; None while they are."""
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait to be leased."""
+        return len(self._schedule)
+
+    @property
+    def leased(self) -> int:
+        """Requests that are being worked on."""
+        return self._leased
+
+    @property
+    def hosts(self) -> int:
+        """Hosts that have something to do."""
+        return self._schedule.hosts
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that was discovered has been finished."""
+        return not (self._schedule or self._leased or self._seeds_to_come)
+
+    def admit(self, requests: Iterable[Request], parent: Entry | None = None, *, hop: bool = False) -> Admission:
+        """Decide which *requests* are new to the crawl and belong to it, and mark them as seen.
+
+        *parent* is the page that they were found on, None for seeds; *hop* says that it redirected here.
+        """
+        depth = 0 if parent is None else parent.depth + (not hop)
+        referrer = "" if parent is None else parent.referrer if hop else parent.request.url
+        redirects = (*parent.redirects, parent.request.url) if parent is not None and hop else ()
+        max_depth = self._options.max_depth
+        seed, admits = self._store.seed, self._scope.admits
+        offered: list[Entry] = []
+        skipped: list[tuple[str, str]] = []
+        for request in requests:
+            target = address(request.url)
+            if target is None:
+                skipped.append(("malformed", request.url))
+                continue
+            if parent is None:
+                self._scope.grow(target.hostname)
+            if not admits(target.hostname):
+                skipped.append(("out_of_scope", request.url))
+            elif max_depth is not None and depth > max_depth:
+                skipped.append(("too_deep", request.url))
+            else:
+                mark = fingerprint(target.href, request, seed)
+                offered.append(Entry(request, target.host, target.origin, mark, depth, 0, 0, redirects, referrer))
+        new = self._store.add(offered) if offered else []
+        return Admission(new, len(offered) - len(new), skipped)
+
+    def queue(self, entries: Iterable[Entry]) -> None:
+        """Let *entries* wait for their lease."""
+        add = self._schedule.add
+        for entry in entries:
+            add(entry.host, entry, entry.request.priority)
+
+    async def lease(self) -> Entry | None:
+        """The next request that may be sent now; waits for one. None when the crawl is over or stopped."""
+        entry = self._take()
+        self._settle()
+        if entry is not None or self.stopped is not None:
+            return entry
+        turn: asyncio.Future[Entry | None] = self._loop.create_future()
+        self._workers.append(turn)
+        self._settle()
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            self._give_back(turn)
+            raise
+
+    def started(self, entry: Entry) -> None:
+        """The leased *entry* has just been sent: the host's pause begins."""
+        self._schedule.started(entry.host, entry, self._loop.time())
+        self._settle()
+
+    def set_pace(self, entry: Entry, crawl_delay: float | None = None) -> float:
+        """The robots.txt of *entry*'s host is known: from now on it is asked as its politeness allows.
+
+        Gives the seconds between two requests. Where there are some, :meth:`started` must be called for *entry*.
+        """
+        hostname = entry.hostname
+        politeness = self._manners.of(hostname)
+        pause = politeness.pause(hostname, crawl_delay)
+        self._schedule.set_limits(entry.host, entry, politeness.concurrency_per_host, pause)
+        return pause
+
+    def refuse(self, entry: Entry, retry_after: float | None) -> None:
+        """*entry*'s host said "too much": it rests, for all its URLs."""
+        times = self._schedule.refused(entry.host)
+        rest = self._manners.of(entry.hostname).rest_after_refusal(times, retry_after)
+        self._schedule.rest(entry.host, self._loop.time() + rest)
+
+    def accept(self, entry: Entry) -> None:
+        """*entry*'s host answered."""
+        self._schedule.accepted(entry.host)
+
+    def put_back(self, entry: Entry) -> None:
+        """End the lease of *entry* without an outcome: it goes first again (its robots.txt was asked instead)."""
+        self._leased -= 1
+        self._schedule.finish(entry.host, entry, self._loop.time())
+        self._schedule.add(entry.host, entry, entry.request.priority, first=True)
+
+    def finish(self, outcome: Outcome) -> None:
+        """End the lease of ``outcome.entry``, and let what it discovered, or its retry, wait."""
+        entry = outcome.entry
+        self._leased -= 1
+        if outcome.verdict is Verdict.DONE:
+            self._pages += 1
+        now = None if outcome.verdict is Verdict.SKIPPED else self._loop.time()  # nothing was sent: no pause is owed
+        self._schedule.finish(entry.host, entry, now)
+        if outcome.verdict is Verdict.RETRY:
+            self._schedule.add_later(entry.host, entry, entry.request.priority, outcome.due)
+        if outcome.discovered:
+            self.queue(outcome.discovered)
+
+    async def room(self) -> None:
+        """Wait until few enough requests wait that another seed may be drawn."""
+        while len(self._schedule) >= _SEED_WINDOW and self.stopped is None:
+            self._seeding = self._loop.create_future()
+            await self._seeding
+
+    def seeds_ended(self) -> None:
+        """No more seeds will come."""
+        self._seeds_to_come = False
+        self._settle()
+
+    def plant(self, seeds: Iterable[Entry]) -> None:
+        """Let *seeds* wait, and wake workers for them."""
+        self.queue(seeds)
+        self._settle()
+
+    def stop(self, reason: str) -> None:
+        """Give no more leases. Those that run go on; what waits stays waiting."""
+        if self.stopped is None:
+            self.stopped = reason
+            self._settle()
+
+    def _take(self) -> Entry | None:
+        if self.stopped is not None or not self._within_budget():
+            return None
+        entry = self._schedule.take(self._loop.time())
+        if entry is not None:
+            self._leased += 1
+        return entry
+
+    def _within_budget(self) -> bool:
+        """Pages that run may all succeed, so they count: the limit is never passed."""
+        limit = self._options.max_pages
+        return limit is None or self._pages + self._leased < limit
+
+    def _settle(self) -> None:
+        """Hand what may be asked now to workers that wait, and see whether the crawl is over."""
+        self._hand_out()
+        if self._seeding is not None and (len(self._schedule) < _SEED_WINDOW or self.stopped is not None):
+            if not self._seeding.done():
+                self._seeding.set_result(None)
+            self._seeding = None
+        if self.stopped is None and not self._leased:
+            if self.is_complete:
+                self.stopped = "complete"
+            elif not self._within_budget():
+                self.stopped = "max_pages"
+        if self.stopped is not None:
+            self._dismiss()
+        elif self._workers:
+            self._arm_timer()
+
+    def _hand_out(self) -> None:
+        workers = self._workers
+        while workers:
+            if workers[0].done():  # cancelled while it waited
+                workers.popleft()
+            elif (entry := self._take()) is not None:
+                workers.popleft().set_result(entry)
+            else:
+                return
+
+    def _dismiss(self) -> None:
+        while self._workers:
+            turn = self._workers.popleft()
+            if not turn.done():
+                turn.set_result(None)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _arm_timer(self) -> None:
+        due = self._schedule.next_ready()
+        if self._timer is not None:
+            if due is not None and self._timer.when() <= due:
+                return  # it comes early enough, and looks again then
+            self._timer.cancel()
+            self._timer = None
+        if due is not None:
+            self._timer = self._loop.call_at(due, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._settle()
+
+    def _give_back(self, turn: asyncio.Future[Entry | None]) -> None:
+        """A worker was cancelled while it waited, perhaps just after a lease had been handed to it."""
+        if turn.done() and not turn.cancelled():
+            entry = turn.result()
+            if entry is not None:
+                self.put_back(entry)

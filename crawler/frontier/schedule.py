@@ -1,0 +1,168 @@
+"""Which host may be asked next. Pure: the time is an argument.
+
+Rule 1: hosts take turns; within a host higher priority goes first, then what was discovered first.
+Rule 2: a host with a pause starts one request at a time: the next one is due a pause after the last one *left*
+(:meth:`HostSchedule.started`), not after it was handed out, so that a slow connect cannot bring two together.
+Rule 3: every item taken is finished once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import heappop, heappush
+from itertools import count
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class _Host(Generic[T]):
+    __slots__ = ("launching", "limit", "name", "pause", "queued", "ready_at", "refusals", "running", "waiting")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.waiting: list[tuple[int, int, T]] = []
+        self.running = 0
+        self.limit = 1
+        self.pause = 0.0
+        self.ready_at = 0.0
+        self.launching: T | None = None
+        self.refusals = 0
+        self.queued = False  # whether it stands in the turn or among the resting
+
+    def may_start(self) -> bool:
+        return bool(self.waiting) and self.running < self.limit and self.launching is None
+
+
+class HostSchedule(Generic[T]):
+    """Items waiting under their hosts. All times are seconds of one clock."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, _Host[T]] = {}
+        self._turn: deque[_Host[T]] = deque()
+        self._resting: list[tuple[float, int, _Host[T]]] = []
+        self._delayed: list[tuple[float, int, str, int, T]] = []
+        self._number = count()
+        self._front = count(-1, -1)
+        self._waiting = 0
+
+    def __len__(self) -> int:
+        """Items that wait, whether for their turn or for their time."""
+        return self._waiting + len(self._delayed)
+
+    @property
+    def hosts(self) -> int:
+        """Hosts with something waiting or running, or that still rest."""
+        return len(self._hosts)
+
+    def add(self, host: str, item: T, priority: int = 0, *, first: bool = False) -> None:
+        """Let *item* wait; with *first* ahead of all others of its priority."""
+        number = next(self._front if first else self._number)
+        known = self._hosts.get(host)
+        if known is None:
+            known = self._hosts[host] = _Host(host)
+        heappush(known.waiting, (-priority, number, item))
+        self._waiting += 1
+        self._enqueue(known)
+
+    def add_later(self, host: str, item: T, priority: int, due: float) -> None:
+        """Let *item* wait, not to be taken before *due*."""
+        heappush(self._delayed, (due, next(self._number), host, priority, item))
+
+    def set_limits(self, host: str, item: T, limit: int, pause: float) -> None:
+        """How many of *host*'s items may run at once, and the seconds between two starts.
+
+        A new host has 1 and 0, so *item*, which runs and has not left yet, is the only one until this is called.
+        """
+        known = self._hosts[host]
+        if pause > 0 and known.pause == 0:
+            known.launching = item
+        known.limit = limit
+        known.pause = pause
+        self._enqueue(known)
+
+    def take(self, now: float) -> T | None:
+        """The next item whose host may be asked at *now*; None if there is none."""
+        if self._delayed or self._resting:
+            self._wake(now)
+        turn = self._turn
+        while turn:
+            host = turn.popleft()
+            host.queued = False
+            if not host.may_start():
+                self._forget_if_idle(host, now)
+                continue
+            if host.ready_at > now:
+                host.queued = True
+                heappush(self._resting, (host.ready_at, next(self._number), host))
+                continue
+            item = heappop(host.waiting)[2]
+            self._waiting -= 1
+            host.running += 1
+            if host.pause > 0:
+                host.launching = item
+            self._enqueue(host)
+            return item
+        return None
+
+    def started(self, host: str, item: T, now: float) -> None:
+        """*item* has just left for *host*: the pause begins."""
+        known = self._hosts[host]
+        if known.launching is item:
+            known.launching = None
+            known.ready_at = max(known.ready_at, now + known.pause)
+            self._enqueue(known)
+
+    def finish(self, host: str, item: T, now: float | None) -> None:
+        """*item* runs no more. With *now* None it was never sent, so that no pause follows it."""
+        known = self._hosts[host]
+        if known.launching is item:
+            known.launching = None
+            if now is not None:
+                known.ready_at = max(known.ready_at, now + known.pause)
+        known.running -= 1
+        self._enqueue(known)
+        self._forget_if_idle(known, now)
+
+    def refused(self, host: str) -> int:
+        """*host* said "too much": how often in a row, this time included."""
+        self._hosts[host].refusals += 1
+        return self._hosts[host].refusals
+
+    def accepted(self, host: str) -> None:
+        """*host* answered again: half of its refusals are forgiven."""
+        known = self._hosts[host]
+        if known.refusals:
+            known.refusals //= 2
+
+    def rest(self, host: str, until: float) -> None:
+        """Leave *host* alone until then."""
+        known = self._hosts[host]
+        known.ready_at = max(known.ready_at, until)
+
+    def next_ready(self) -> float | None:
+        """When :meth:`take` may have something that it does not have now; None if time alone changes nothing."""
+        times = [heap[0][0] for heap in (self._resting, self._delayed) if heap]
+        return min(times) if times else None
+
+    def _wake(self, now: float) -> None:
+        while self._delayed and self._delayed[0][0] <= now:
+            _, _, host, priority, item = heappop(self._delayed)
+            self.add(host, item, priority)
+        while self._resting and self._resting[0][0] <= now:
+            self._turn.append(heappop(self._resting)[2])
+
+    def _enqueue(self, host: _Host[T]) -> None:
+        if not host.queued and host.may_start():
+            host.queued = True
+            self._turn.append(host)
+
+    def _forget_if_idle(self, host: _Host[T], now: float | None) -> None:
+        """A host that has nothing to do and is owed no rest takes no memory."""
+        if host.running or host.waiting or host.queued:
+            return
+        if now is None or host.ready_at > now:
+            host.queued = True  # comes by once more when its rest is over
+            heappush(self._resting, (host.ready_at, next(self._number), host))
+        elif self._hosts.get(host.name) is host:
+            del self._hosts[host.name]

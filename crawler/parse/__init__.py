@@ -1,0 +1,1 @@
+"""From bytes to something that can be selected from."""

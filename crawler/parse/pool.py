@@ -1,0 +1,140 @@
+"""Parse processes: CPU-heavy callbacks run here, off the event loop.
+
+Rule 1: each process has an executor of its own. In one executor of many processes a single dead one fails every
+future, and a hung one cannot be stopped.
+Rule 2: a process holds one page at a time; pages wait for a free process, as many as there are workers.
+Rule 3: only plain data crosses: the function is given by reference, its argument and answer are pickled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Annotated, Generic, TypeVar
+
+from msgspec import Meta
+
+from crawler.errors import ParseProcessDied, ParseTimeout
+
+Task = TypeVar("Task")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOptions:
+    """The processes for ``@cpu_bound`` callbacks."""
+
+    parse_processes: Annotated[
+        int | None, Meta(ge=1, description="processes for @cpu_bound callbacks (unset: one for each core)")
+    ] = None
+    parse_timeout: Annotated[
+        float, Meta(gt=0, description="seconds after which a parse process that gives no answer is killed")
+    ] = 60.0
+
+
+class ParsePool(Generic[Task, Answer]):
+    """Runs *work* on tasks in processes that are started when they are first needed.
+
+    *prepare* is called once in each new process, with *context*; all of them must be importable by name.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Task], Answer],
+        prepare: Callable[[object], None],
+        context: object,
+        options: PoolOptions = PoolOptions(),
+    ) -> None:
+        self._work = work
+        self._start = (prepare, context)
+        self._timeout = options.parse_timeout
+        self._idle: asyncio.LifoQueue[_Process | None] = asyncio.LifoQueue()
+        self._processes: set[_Process] = set()
+        for _ in range(options.parse_processes or os.cpu_count() or 1):
+            self._idle.put_nowait(None)
+
+    async def run(self, task: Task) -> Answer:
+        """``work(task)`` in a free process. What it raises is raised here.
+
+        :raises ParseProcessDied: the process ended before it answered
+        :raises ParseTimeout: it gave no answer within ``parse_timeout`` and was killed
+        """
+        process = await self._idle.get()
+        try:
+            if process is None:
+                process = await self._launch()
+            return await process.run(self._work, task, self._timeout)
+        except (ParseProcessDied, ParseTimeout, asyncio.CancelledError):
+            if process is not None:  # it is dead, or still busy with a page that nobody waits for
+                self._processes.discard(process)
+                process.kill()
+                process = None
+            raise
+        finally:
+            self._idle.put_nowait(process)
+
+    async def close(self) -> None:
+        """End every process."""
+        processes, self._processes = self._processes, set()
+        for process in processes:
+            process.kill()
+
+    async def _launch(self) -> _Process:
+        process = _Process(*self._start)
+        self._processes.add(process)
+        await process.launch()
+        return process
+
+
+class _Process:
+    """An executor of one process."""
+
+    def __init__(self, prepare: Callable[[object], None], context: object) -> None:
+        spawn = multiprocessing.get_context("spawn")  # a fork of a program with threads and a loop may hang
+        self._executor = ProcessPoolExecutor(1, spawn, _begin, (prepare, context))
+        self._pid: int | None = None
+
+    async def launch(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            self._pid = await loop.run_in_executor(self._executor, os.getpid)
+        except BrokenExecutor as error:
+            raise ParseProcessDied("a parse process could not be started: it ended at once") from error
+
+    async def run(self, work: Callable[[Task], Answer], task: Task, timeout: float) -> Answer:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(timeout):
+                return await loop.run_in_executor(self._executor, work, task)
+        except BrokenExecutor as error:
+            raise ParseProcessDied("its parse process died (killed, crashed, or out of memory)") from error
+        except TimeoutError as error:
+            raise ParseTimeout(f"its parse process gave no answer in {timeout:g} s and was killed") from error
+
+    def kill(self) -> None:
+        if self._pid is not None:
+            try:
+                os.kill(self._pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # dead already
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _begin(prepare: Callable[[object], None], context: object) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the crawl decides what it means
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    prepare(context)
+
+
+def _end_with_parent() -> None:
+    """A crawl that is killed leaves no process behind."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,1 @@
+"""Rules about the courtesy owed to a host. Pure: the time is an argument."""

@@ -1,0 +1,102 @@
+"""How long to leave a host alone between two requests, and how many it may be asked at once."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+DEFAULT_DELAY = 0.25
+"""Seconds. Four requests a second are less than one person with a browser causes, and 14,400 pages an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Politeness:
+    """The courtesy shown to one host. All times are in seconds."""
+
+    delay: Annotated[
+        float | None,
+        Meta(ge=0, description="seconds between two requests to one host (unset: 0.25, and 0 on loopback)"),
+    ] = None
+    concurrency_per_host: Annotated[
+        int, Meta(ge=1, description="requests at once to one host (8, as Scrapy has; browsers use 6)")
+    ] = 8
+    obey_robots: Annotated[bool, Meta(description="obey robots.txt (RFC 9309)")] = True
+    max_delay: Annotated[
+        float,
+        Meta(ge=0, description="never wait longer for a host, whatever it asks (300, as Heritrix has)"),
+    ] = 300.0
+
+    def pause(self, hostname: str, crawl_delay: float | None = None) -> float:
+        """Seconds from one request to *hostname* to the next; *crawl_delay* is what robots.txt asks, if anything."""
+        own = self.delay
+        if own is None:
+            own = 0.0 if is_loopback(hostname) else DEFAULT_DELAY
+        return max(own, min(crawl_delay or 0.0, self.max_delay))
+
+    def rest_after_refusal(self, refusals: int, retry_after: float | None) -> float:
+        """Seconds that a host rests, for all its URLs, after its *refusals*-th 429 or 503 in a row.
+
+        Its own Retry-After counts if it sent one; else 1, 2, 4 ... seconds. Never more than ``max_delay``.
+        """
+        wanted = float(2 ** min(refusals - 1, 20)) if retry_after is None else retry_after
+        return min(wanted, self.max_delay)
+
+
+class Manners:
+    """Which :class:`Politeness` holds for which host: the crawl's own, and ``[host."…"]`` tables over it."""
+
+    __slots__ = ("_cache", "_default", "_overrides")
+
+    def __init__(
+        self, default: Politeness, overrides: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> None:  # Any: values of several fields, checked by the configuration
+        self._default = default
+        self._overrides = dict(overrides or {})
+        self._cache: dict[str, Politeness] = {}
+
+    def of(self, hostname: str) -> Politeness:
+        """The table of *hostname* itself, else of its nearest parent domain, else the default."""
+        if not self._overrides:
+            return self._default
+        found = self._cache.get(hostname)
+        if found is None:
+            if len(self._cache) >= 10_000:  # a page may name endless sub-domains
+                self._cache.clear()
+            found = self._cache[hostname] = self._look_up(hostname)
+        return found
+
+    def _look_up(self, hostname: str) -> Politeness:
+        name = hostname
+        while name:
+            if name in self._overrides:
+                return replace(self._default, **self._overrides[name])
+            name = name.partition(".")[2]
+        return self._default
+
+
+def is_loopback(hostname: str) -> bool:
+    """Whether *hostname* is this machine: ``localhost``, 127.0.0.0/8 or ``[::1]``."""
+    if hostname == "localhost" or hostname.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(hostname.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def retry_after_seconds(value: str | None, now: float) -> float | None:
+    """RFC 9110, section 10.2.3: seconds, or a date from which *now* (a Unix time) is taken. None if unreadable."""
+    if not value:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])  # thirty years are enough
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -1,0 +1,159 @@
+"""What is asked for: the public Request, and the frontier's Entry around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+_PLAIN = (str, int, float, bool, type(None))
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """One page to fetch, and the callback that gets it.
+
+    A request is plain data: it can be stored, sent to another process and read back equal. It cannot be changed;
+    :meth:`replace` makes a changed copy.
+    """
+
+    url: str
+    """An absolute http or https URL."""
+    callback: str = "parse"
+    """The name of a spider method. The bound method itself may be given; its name is kept."""
+    method: str = "GET"
+    headers: dict[str, str] = {}
+    """Sent with this request, over those of the settings."""
+    body: bytes | None = None
+    """At most one of *body*, *json* and *form* is given. A ``str`` body is encoded as UTF-8."""
+    json: Any = None  # any JSON value is a legitimate payload
+    """Sent as ``application/json``."""
+    form: dict[str, str] | None = None
+    """Sent as ``application/x-www-form-urlencoded``."""
+    cookies: dict[str, str] = {}
+    """Sent with this request alone, beside those that the site has set."""
+    meta: dict[str, Any] = {}
+    """Yours: JSON types only. It arrives as ``page.meta``."""
+    priority: int = 0
+    """Higher is fetched first; within one priority, first discovered first."""
+    unique: bool = True
+    """False fetches the URL even if the crawl has seen it."""
+
+    def __post_init__(self) -> None:
+        given: tuple[object, Any] = (self.url, self.callback)  # Any: users may give more than the fields keep
+        if type(given[0]) is not str:
+            _set(self, "url", _url_text(given[0]))
+        if type(given[1]) is not str:
+            _set(self, "callback", callback_name(given[1]))
+        if self.method != "GET":
+            _set(self, "method", self.method.upper())
+        if self.headers:
+            _set(self, "headers", {str(name): str(value) for name, value in self.headers.items()})
+        if self.cookies:
+            _set(self, "cookies", {str(name): str(value) for name, value in self.cookies.items()})
+        if self.meta:
+            _set(self, "meta", plain(self.meta, "meta"))
+        if self.body is not None or self.json is not None or self.form is not None:
+            self._check_payload()
+
+    def _check_payload(self) -> None:
+        if sum(part is not None for part in (self.body, self.json, self.form)) > 1:
+            raise TypeError("a Request takes one of body=, json= and form=, not several")
+        body: object = self.body
+        if isinstance(body, str):
+            _set(self, "body", body.encode())
+        elif body is not None and not isinstance(body, bytes):
+            raise TypeError(f"body is bytes or str, not {type(body).__name__}")
+        if self.json is not None:
+            _set(self, "json", plain(self.json, "json"))
+        if self.form is not None:
+            _set(self, "form", {str(name): str(value) for name, value in self.form.items()})
+
+    def replace(self, **changes: Any) -> Request:  # Any: the fields' own types differ
+        """A copy with some fields changed."""
+        return msgspec.structs.replace(self, **changes)
+
+
+class Entry(msgspec.Struct, gc=False):
+    """One row of the frontier: a request with what the crawl knows about it. A leased entry is a *lease*."""
+
+    request: Request
+    host: str
+    """Whom politeness is owed: the host, with the port where it is not the scheme's default."""
+    origin: str
+    """Scheme, host and port: the owner of a robots.txt."""
+    fingerprint: int
+    """64 bits that stand for the canonical URL, method and body."""
+    depth: int = 0
+    """Links followed from a seed; a redirect adds nothing."""
+    attempts: int = 0
+    """How often it has been on the wire already."""
+    process_losses: int = 0
+    """How many parse processes were lost with it."""
+    redirects: tuple[str, ...] = ()
+    """The URLs that redirected here, first one first."""
+    referrer: str = ""
+    """The page that it was found on; empty for a seed."""
+
+    @property
+    def hostname(self) -> str:
+        """``host`` without its port."""
+        name, _, port = self.host.rpartition(":")
+        return name if name and port.isdigit() else self.host
+
+    @property
+    def is_seed(self) -> bool:
+        return not self.referrer
+
+
+def callback_name(callback: str | Callable[..., Any] | None) -> str:
+    """The name under which a spider method is stored.
+
+    :raises TypeError: it is neither a name nor a method of a spider
+    """
+    if callback is None:
+        return "parse"
+    if isinstance(callback, str):
+        return callback
+    name = getattr(callback, "__name__", "")
+    if getattr(callback, "__self__", None) is None or not name.isidentifier():
+        raise TypeError(
+            f"callback {callback!r} is no method of the spider. Give the name of a method, or the bound method "
+            "itself (callback=self.parse_book): a request must survive being stored, and a function does not."
+        )
+    return name
+
+
+def plain(value: Any, path: str) -> Any:  # Any: walks arbitrary user data
+    """A copy of *value* made of JSON types alone; tuples become lists.
+
+    :raises TypeError: something in it is of another type; the message gives the path to it
+    """
+    if isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"{path} has the key {key!r}: keys are strings, as in JSON")
+        return {key: plain(inner, f"{path}[{key!r}]") for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner, f"{path}[{index}]") for index, inner in enumerate(value)]
+    raise TypeError(
+        f"{path} is {_article(value)}: a request holds plain data (str, int, float, bool, None, lists and dicts "
+        "of them), so that it can be stored and sent to another process"
+    )
+
+
+def _url_text(url: object) -> str:
+    if type(url).__name__ == "URL":  # yarl's, which users of aiohttp have at hand
+        return str(url)
+    hint = " (a selector that found nothing?)" if url is None else ""
+    raise TypeError(f"the url of a Request is a string, not {_article(url)}{hint}")
+
+
+def _article(value: object) -> str:
+    name = type(value).__name__
+    return f"an {name}" if name[0] in "aeiouAEIOU" else f"a {name}"
+
+
+_set: Callable[[Request, str, Any], None] = msgspec.structs.force_setattr

@@ -1,0 +1,1 @@
+"""Rules about URLs: joining, canonical form, identity, scope, redirects. Pure."""

@@ -1,0 +1,75 @@
+"""URLs as browsers read them (WHATWG URL Standard). The only file that imports upa_url."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from upa_url import URL
+
+_HTTP = ("http:", "https:")
+MAX_URL = 2_083
+"""Longest URL that is followed, in characters. Internet Explorer's limit, which the web has kept to since."""
+
+
+class Address(NamedTuple):
+    """The parts of an http URL that a crawl decides by."""
+
+    href: str
+    """The whole URL, serialized, without its fragment."""
+    host: str
+    """Host, with the port where it is not the scheme's default."""
+    hostname: str
+    """Host alone: lower case, punycode, IPv4 in dotted form, IPv6 in brackets."""
+    origin: str
+    """Scheme, host and port, as ``https://example.com:8443``."""
+
+
+class Base:
+    """A page's base URL, parsed once, to which its links are joined."""
+
+    __slots__ = ("_url",)
+
+    def __init__(self, url: str) -> None:
+        self._url: URL | None = URL.parse(url)
+
+    def join(self, href: str) -> str | None:
+        """The absolute URL that *href* means here; None if it is malformed or not http(s), as ``mailto:`` is."""
+        url = _parse(href, self._url)
+        return url.href if url is not None and url.protocol in _HTTP else None
+
+    def resolve(self, href: str) -> str | None:
+        """Like :meth:`join`, for any scheme."""
+        url = _parse(href, self._url)
+        return None if url is None else str(url.href)
+
+
+def address(url: str) -> Address | None:
+    """What *url* points at; None if it is malformed, not http(s), or longer than ``MAX_URL``."""
+    parsed = _parse(url, None)
+    if parsed is None or parsed.protocol not in _HTTP:
+        return None
+    href = parsed.href
+    if "#" in href:
+        href = href[: href.index("#")]
+    if len(href) > MAX_URL or not parsed.hostname:
+        return None
+    return Address(href, parsed.host, parsed.hostname, parsed.origin)
+
+
+def why_not(url: str) -> str:
+    """In one clause, why :func:`address` gave None for *url*."""
+    parsed = _parse(url, None)
+    if parsed is None:
+        return "it is not an absolute URL; one begins with http:// or https://"
+    if parsed.protocol not in _HTTP:
+        return f"{parsed.protocol} is a scheme that a crawl does not follow; only http and https are"
+    if len(parsed.href) > MAX_URL:
+        return f"it is longer than {MAX_URL} characters"
+    return "it names no host"
+
+
+def _parse(url: str, base: URL | None) -> URL | None:
+    try:
+        return URL.parse(url, base) if base is not None else URL.parse(url)
+    except (TypeError, UnicodeError):  # a lone surrogate, which no URL can hold
+        return None
