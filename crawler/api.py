@@ -64,7 +64,8 @@ class crawl:  # noqa: N801 (reads as a function at its call: async for item in c
             print(item.title)
 
     The settings are those of ``crawl books`` on the command line: config.toml, the spider's own, the environment,
-    and *settings* over them. Leaving the loop early stops the crawl. ``report`` tells, at the end, how it went.
+    and *settings* over them. Leaving the loop early stops the crawl: pages that run are given up. Each iteration is
+    a crawl of its own; ``report`` tells, at its end, how it went.
 
     :param spider: a Spider class
     :param args: what ``-a key=value`` gives
@@ -85,30 +86,25 @@ class crawl:  # noqa: N801 (reads as a function at its call: async for item in c
         self._args = dict(args or {})
         self._settings = dict(settings or {})
         self._fetcher = fetcher
-        self._items: AsyncIterator[Any] | None = None
         self.report: Report | None = None
         """How the crawl ended; None while it has not."""
 
-    def __aiter__(self) -> AsyncIterator[Any]:
-        if self._items is None:
-            self._items = self._stream()
-        return self._items
-
-    async def _stream(self) -> AsyncIterator[Any]:
+    async def __aiter__(self) -> AsyncIterator[Any]:
         sink = StreamSink()
-        _, settings = _resolved(self._spider, self._settings)
+        _, settings = _resolved(self._spider, {**self._settings, "grace": 0})  # whoever leaves waits for no page
         spider = build_spider(self._spider, self._args)
         crawl = assemble(spider, self._args, settings, [sink, _Nowhere()], self._fetcher)
         running = asyncio.create_task(_run_and_end(crawl, sink))
+        is_over = False
         try:
             while (record := await sink.next()) is not None:
                 yield _item_of(record)
-            self.report = await running
+            is_over = True
         finally:
-            if not running.done():
+            if not is_over:
+                sink.leave()
                 crawl.stop("interrupted")
-                running.cancel()
-                await asyncio.gather(running, return_exceptions=True)
+            self.report = await running
 
 
 def run(
@@ -150,9 +146,7 @@ def run(
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, R]]) -> R:
     """Run *main* in an event loop of its own, uvloop's where it is installed; in a thread if one runs here already."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _a_loop_runs():
         return _run_here(main)
     outcome: list[R] = []
     errors: list[BaseException] = []
@@ -171,6 +165,14 @@ def run_loop(main: Callable[[], Coroutine[Any, Any, R]]) -> R:
     return outcome[0]
 
 
+def _a_loop_runs() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 def _run_here(main: Callable[[], Coroutine[Any, Any, R]]) -> R:
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(main())
@@ -186,7 +188,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 def _resolved(spider: type[Spider], settings: dict[str, Any]) -> tuple[Project, Settings]:
     project = find_project(Path.cwd())
-    return project, resolve(project, spider.name, spider.settings, settings, overrides_are_text=False)
+    return project, resolve(project, spider, settings, overrides_are_text=False)
 
 
 def _class_of(spider: type[Spider]) -> type[Spider]:

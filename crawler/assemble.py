@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from crawler.config import Project, Settings
-from crawler.discovery import source_of
+from crawler.discovery import nearest, own_traceback, source_of
 from crawler.engine.commit import CommitOptions, Committer
 from crawler.engine.crawl import Crawl, Output
 from crawler.engine.remote import prepare, work
 from crawler.engine.stats import Stats
 from crawler.engine.worker import EngineOptions, Stages
-from crawler.errors import UsageError
+from crawler.errors import ConfigError, SpiderLoadError, UsageError
 from crawler.export.formats import JsonLines, format_of
-from crawler.export.sink import ExportOptions, FileSink, LazySink, Mode, StdoutSink, refuse_existing
+from crawler.export.sink import ExportOptions, FileSink, LazySink, Mode, StdoutSink, is_special, refuse_existing
 from crawler.fetch.fetcher import Fetcher, FetchOptions
 from crawler.fetch.http import HttpFetcher
 from crawler.fetch.robots import RobotsCache
 from crawler.frontier.frontier import Frontier, FrontierOptions
 from crawler.frontier.memory import MemoryStore
 from crawler.frontier.store import Store
+from crawler.parse.heap import keep_freed_memory
 from crawler.parse.pool import ParsePool, PoolOptions
 from crawler.politeness.pace import Manners, Politeness
 from crawler.politeness.retry import Retry
@@ -38,14 +40,15 @@ def build_spider(spider_type: type[Spider], args: dict[str, Any]) -> Spider:  # 
     """The spider, with its arguments; checked for what can be seen before the first request.
 
     :raises UsageError: its constructor does not take *args*, it has nowhere to begin, or no ``parse``
+    :raises SpiderLoadError: its constructor raised
     """
     name = spider_type.__name__
+    _check_arguments(spider_type, args)
     try:
         spider = spider_type(**args)
-    except TypeError as error:
-        if "__init__" not in str(error):
-            raise
-        raise UsageError(f"the arguments do not fit spider {spider_type.name!r}: {error}") from None
+    except Exception as error:  # the spider's own
+        message = f"{name}() raised {type(error).__name__}: {error}"
+        raise SpiderLoadError(message, own_traceback(error)) from error
     if isinstance(spider.start_urls, str):
         raise UsageError(f'{name}.start_urls is a string; write a list of URLs: start_urls = ["{spider.start_urls}"]')
     own_start = spider_type.start is not Spider.start
@@ -55,16 +58,35 @@ def build_spider(spider_type: type[Spider], args: dict[str, Any]) -> Spider:  # 
         raise UsageError(f"{name} has nowhere to begin: give it start_urls, or a start() that yields Requests")
     if not own_start and spider_type.parse is Spider.parse:
         raise UsageError(f"{name} has no parse method: write def parse(self, page): ...")
-    for method in vars(spider_type).values():
-        if callable(method) and is_cpu_bound(method) and asyncio.iscoroutinefunction(method):
-            raise UsageError(f"{name}.{method.__name__} is async and @cpu_bound; a parse process has no event loop")
+    for method in (method for cls in spider_type.__mro__ for method in vars(cls).values()):
+        is_async = inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
+        if is_async and is_cpu_bound(method):
+            raise UsageError(
+                f"{name}.{method.__name__} is async and @cpu_bound, but a parse process has no event loop: "
+                "write def, without async, or take @cpu_bound away"
+            )
     return spider
 
 
+def _check_arguments(spider_type: type[Spider], args: dict[str, Any]) -> None:  # Any: what its constructor takes
+    signature = inspect.signature(spider_type)
+    try:
+        signature.bind(**args)
+    except TypeError as error:
+        takes = [
+            name for name, parameter in signature.parameters.items() if parameter.kind is not parameter.VAR_KEYWORD
+        ]
+        unknown = next((nearest(name, takes) for name in args if name not in takes), ".")
+        there = f" It takes: {', '.join(takes)}" if takes else " It takes none"
+        raise UsageError(f"the arguments do not fit spider {spider_type.name!r}: {error}{unknown}{there}") from None
+
+
 def build_outputs(
-    names: Sequence[str], settings: Settings, spider_name: str, project: Project, mode: Mode
+    names: Sequence[str], settings: Settings, spider_name: str, project: Project, mode: Mode, stdout: int = 1
 ) -> list[Output]:
     """A sink for each ``-o``; without any, for the ``output`` setting. The last one is for rejects.
+
+    *stdout* is the descriptor that ``-`` stands for.
 
     :raises OutputError: a file exists already, or its ending names no format
     """
@@ -73,15 +95,18 @@ def build_outputs(
     if not names:
         names = [str(_unused(project.root / _filled(options.output, spider_name)))]
     outputs: list[Output] = []
+    files: list[Path] = []
     for name in dict.fromkeys(names):
-        form = format_of(name)
+        path = Path(name)
         if name == "-":
-            outputs.append(StdoutSink(form))
+            outputs.append(StdoutSink(format_of(name), stdout))
+        elif is_special(path):
+            outputs.append(FileSink(path, JsonLines(), mode, syncs=False))
         else:
-            refuse_existing(Path(name), mode)
-            outputs.append(FileSink(Path(name), form, mode, syncs=syncs))
-    files = [output for output in outputs if isinstance(output, FileSink)]
-    beside = Path(files[0].name) if files else project.root / _filled(options.output, spider_name)
+            refuse_existing(path, mode)
+            outputs.append(FileSink(path, format_of(name), mode, syncs=syncs))
+            files.append(path)
+    beside = files[0] if files else _unused(project.root / _filled(options.output, spider_name))
     rejects = beside.with_suffix(".rejects.jsonl")
     again: Mode = "append" if mode == "append" else "overwrite"
     outputs.append(LazySink(FileSink(rejects, JsonLines(), again, syncs=syncs), rejects, again))
@@ -96,6 +121,7 @@ def assemble(
     fetcher: Fetcher | None = None,
 ) -> Crawl:
     """A crawl, ready to run; called with its event loop running. The last of *outputs* gets the rejects."""
+    keep_freed_memory()
     stats = Stats()
     store = STORES["memory"]()
     manners = Manners(settings.options(Politeness), settings.hosts)
@@ -114,8 +140,8 @@ def _filled(output: str, spider_name: str) -> str:
     started = datetime.now().strftime("%Y%m%dT%H%M%S")
     try:
         return output.format(spider=spider_name, started=started)
-    except (KeyError, IndexError, ValueError):
-        raise UsageError(f"output = {output!r}: what is filled in is {{spider}} and {{started}}") from None
+    except (KeyError, IndexError, ValueError, AttributeError):
+        raise ConfigError(f"output = {output!r}: what is filled in is {{spider}} and {{started}}, no more") from None
 
 
 def _unused(path: Path) -> Path:

@@ -6,7 +6,11 @@ import difflib
 import hashlib
 import importlib
 import importlib.util
+import inspect
+import os
+import re
 import sys
+import sysconfig
 import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,6 +24,7 @@ from crawler.spider import Spider
 
 _MODULE = "crawl_spider_"
 """Files are imported under names of their own: a spider called json.py hides nothing."""
+_OURS = str(Path(__file__).parent) + os.sep
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -27,6 +32,8 @@ class Found(msgspec.Struct, frozen=True):
 
     spider: type[Spider]
     file: Path
+    is_base: bool = False
+    """Whether another spider of the file derives from it: then it only counts where it is asked for by its name."""
 
 
 class SpiderSource(msgspec.Struct, frozen=True):
@@ -41,7 +48,7 @@ class SpiderSource(msgspec.Struct, frozen=True):
 
 
 def in_file(path: Path, project: Path | None = None) -> list[Found]:
-    """The spiders that the file *path* defines, without those that others in it derive from.
+    """The spiders that the file *path* defines; neither abstract ones nor those that it imports.
 
     :raises SpiderNotFound: there is no such file
     :raises SpiderLoadError: it cannot be imported; with the user's own traceback
@@ -49,13 +56,16 @@ def in_file(path: Path, project: Path | None = None) -> list[Found]:
     if not path.is_file():
         raise SpiderNotFound(f"there is no file {path}")
     module = _import_file(path.resolve(), project)
-    classes = [
+    classes = dict.fromkeys(
         value
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Spider) and value.__module__ == module.__name__
+    )
+    return [
+        Found(cls, path, any(cls in other.__mro__[1:] for other in classes))
+        for cls in classes
+        if not inspect.isabstract(cls)
     ]
-    leaves = [cls for cls in dict.fromkeys(classes) if not any(cls in other.__mro__[1:] for other in classes)]
-    return [Found(cls, path) for cls in leaves]
 
 
 def from_path(text: str, project: Path | None = None) -> Found:
@@ -63,50 +73,51 @@ def from_path(text: str, project: Path | None = None) -> Found:
 
     :raises SpiderNotFound: there is none, or several and no class was named
     """
-    file, _, class_name = text.partition(".py")
-    class_name = class_name.removeprefix(":")
-    path = Path(file + ".py")
+    file, class_name = (text, "") if text.endswith(".py") else text.rsplit(":", 1)
+    path = Path(file)
     found = in_file(path, project)
+    leaves = [one for one in found if not one.is_base]
     if class_name:
         for one in found:
             if class_name in (one.spider.__name__, one.spider.name):
                 return one
         names = [one.spider.__name__ for one in found]
-        raise SpiderNotFound(f"{path} has no spider {class_name!r}{nearest(class_name, names)}")
-    if not found:
+        there = f" It has: {', '.join(names)}" if names else ""
+        raise SpiderNotFound(f"{path} has no spider {class_name!r}{nearest(class_name, names)}{there}")
+    if not leaves:
         raise SpiderNotFound(f"{path} defines no spider: write a class that derives from crawler.Spider in it")
-    if len(found) > 1:
-        choices = ", ".join(f"{path}:{one.spider.__name__}" for one in found)
-        raise SpiderNotFound(f"{path} holds several spiders; say which one: {choices}")
-    return found[0]
+    if len(leaves) > 1:
+        raise SpiderNotFound(f"{path} holds {len(leaves)} spiders. Say which one you mean:\n{_commands(leaves)}")
+    return leaves[0]
 
 
 def by_name(name: str, folders: Sequence[Path], project: Path | None = None, other_words: Iterable[str] = ()) -> Found:
-    """The spider called *name* in *folders*. A file that does not hold the name as a string is not imported.
+    """The spider called *name* in *folders*. Files that seem not to hold it are only imported if no other does.
 
     *other_words* are what *name* may also have been meant for: the commands.
 
     :raises SpiderNotFound: there is none, or there are several
+    :raises SpiderLoadError: there is none, but a file that may hold it cannot be imported
     """
     files = list(_files(folders))
-    candidates = [file for file in files if _mentions(file, name)]
-    found = [one for file in candidates for one in in_file(file, project) if one.spider.name == name]
-    known: list[str] = []
+    likely = [file for file in files if _mentions(file, name)]
+    known, broken = scan(likely, project)
+    found = [one for one in known if one.spider.name == name]
     if not found:
-        everything, broken = scan([file for file in files if file not in candidates], project)
-        found = [one for one in everything if one.spider.name == name]
-        if not found and broken and any(_stem_is(file, name) for file, _ in broken):
-            raise next(error for file, error in broken if _stem_is(file, name))
-        known = [one.spider.name for one in everything]
-        known += [one.spider.name for file in candidates for one in in_file(file, project)]
-    if len(found) > 1:
-        choices = "\n".join(f"  crawl {one.file}:{one.spider.__name__}" for one in found)
+        others, _ = scan([file for file in files if file not in likely], project)
+        known += others
+        found = [one for one in others if one.spider.name == name]
+    if not found and broken:
+        raise broken[0][1]
+    if not found:
+        names = [one.spider.name for one in known if not one.is_base]
+        raise SpiderNotFound(_no_such(name, names, folders, other_words))
+    leaves = [one for one in found if not one.is_base] or found
+    if len(leaves) > 1:
         raise SpiderNotFound(
-            f"{len(found)} spiders are called {name!r}. Rename one, or say which one you mean:\n{choices}"
+            f"{len(leaves)} spiders are called {name!r}. Rename one, or say which one you mean:\n{_commands(leaves)}"
         )
-    if not found:
-        raise SpiderNotFound(_no_such(name, known, folders, other_words))
-    return found[0]
+    return leaves[0]
 
 
 def scan(files: Iterable[Path], project: Path | None = None) -> tuple[list[Found], list[tuple[Path, SpiderLoadError]]]:
@@ -124,8 +135,9 @@ def scan(files: Iterable[Path], project: Path | None = None) -> tuple[list[Found
 def scan_folders(
     folders: Sequence[Path], project: Path | None = None
 ) -> tuple[list[Found], list[tuple[Path, SpiderLoadError]]]:
-    """Every spider in *folders*, and the files that could not be imported."""
-    return scan(_files(folders), project)
+    """What `crawl list` shows: every spider in *folders* but bases, and the files that could not be imported."""
+    found, broken = scan(_files(folders), project)
+    return [one for one in found if not one.is_base], broken
 
 
 def source_of(spider: type[Spider], args: dict[str, Any]) -> SpiderSource:
@@ -159,8 +171,21 @@ def build(source: SpiderSource) -> Spider:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """ " Did you mean …?" with the closest of *known*, as the end of a sentence; a full stop if none is close."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f". Did you mean {close[0]!r}?" if close else "."
+    words = {other.lower(): other for other in known}
+    close = difflib.get_close_matches(word.lower(), list(words), n=1, cutoff=0.6)
+    return f". Did you mean {words[close[0]]!r}?" if close else "."
+
+
+def own_traceback(error: BaseException) -> str:
+    """The traceback of *error* as the author of a spider needs it: no frame of ours or of the import system's."""
+    told = traceback.TracebackException.from_exception(error)
+    shown: traceback.TracebackException | None = told
+    while shown is not None:
+        shown.stack = traceback.StackSummary.from_list(
+            [frame for frame in shown.stack if not frame.filename.startswith((_OURS, "<frozen "))]
+        )
+        shown = shown.__cause__ or (None if shown.__suppress_context__ else shown.__context__)
+    return "".join(told.format())
 
 
 def _files(folders: Iterable[Path]) -> Iterable[Path]:
@@ -168,30 +193,41 @@ def _files(folders: Iterable[Path]) -> Iterable[Path]:
         if folder.is_file():
             yield folder
         else:
-            yield from sorted(file for file in folder.rglob("*.py") if not file.name.startswith(("_", ".")))
+            yield from sorted(file for file in folder.rglob("*.py") if not _is_hidden(file.relative_to(folder)))
+
+
+def _is_hidden(file: Path) -> bool:
+    """Whether it, or a folder on the way to it, is not meant for us: ``_base.py``, ``.venv/``."""
+    return any(part.startswith(("_", ".")) for part in file.parts)
 
 
 def _mentions(file: Path, name: str) -> bool:
+    """Whether *file* may define the spider *name*: it holds the name as a string, or as a class's name."""
     text = file.read_text("utf-8", "replace")
-    return f'"{name}"' in text or f"'{name}'" in text
+    pattern = rf"""["']{re.escape(name)}["']|^\s*class\s+{re.escape(name)}\b"""
+    return file.stem == name or re.search(pattern, text, re.MULTILINE | re.IGNORECASE) is not None
 
 
-def _stem_is(file: Path, name: str) -> bool:
-    return file.stem.lower() == name.lower()
+def _commands(found: Iterable[Found]) -> str:
+    return "\n".join(f"  crawl {one.file}:{one.spider.__name__}" for one in found)
 
 
 def _no_such(name: str, known: list[str], folders: Sequence[Path], other_words: Iterable[str]) -> str:
-    places = ", ".join(str(folder) for folder in folders) or "no folder (there is no config.toml here or above)"
+    if name not in known and Path(f"{name}.py").is_file():
+        return f"there is no spider {name!r}, but a file: crawl {name}.py"
     hint = nearest(name, [*known, *other_words])
     if hint == "." and known:
         hint = ". There are: " + ", ".join(sorted(set(known))[:10]) + "."
-    return f"there is no spider {name!r} in {places}{hint}\n`crawl list` shows them all; `crawl new {name}` makes one."
+    places = [f"{folder} ({'no spider' if folder.exists() else 'no such folder'})" for folder in folders]
+    looked = "" if known else "\nLooked for in: " + ", ".join(places)
+    next_step = f"; `crawl new {name}` writes one" if name.isidentifier() else ""
+    return f"there is no spider {name!r}{hint}{looked}\n`crawl list` shows them all{next_step}."
 
 
 def _import_file(path: Path, project: Path | None) -> ModuleType:
     for folder in (str(path.parent), str(project) if project else None):
-        if folder and folder not in sys.path:
-            sys.path.insert(0, folder)  # as python itself does for a script, so that spiders can share code
+        if folder and folder not in sys.path:  # so that spiders can share code
+            sys.path.insert(_after_the_standard_library(), folder)
     name = f"{_MODULE}{path.stem}_{hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -200,15 +236,18 @@ def _import_file(path: Path, project: Path | None) -> ModuleType:
     sys.modules[name] = module  # before it runs: dataclasses look their own module up
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise SpiderLoadError(f"{path} cannot be imported", _own_traceback(error, path)) from None
+        raise SpiderLoadError(f"{path} cannot be imported", own_traceback(error)) from None
     return module
 
 
-def _own_traceback(error: Exception, path: Path) -> str:
-    """From the first line of the user's file on; nothing of the import system's, nothing of ours."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename != str(path):
-        trace = trace.tb_next
-    return "".join(traceback.format_exception(type(error), error, trace))
+def _after_the_standard_library() -> int:
+    """Where in ``sys.path``: a spider called calendar.py hides nothing of Python's own, which we import late."""
+    standard = sysconfig.get_path("stdlib")
+    places = [
+        place
+        for place, entry in enumerate(sys.path)
+        if entry.startswith(standard) and not entry.endswith(("site-packages", "dist-packages"))
+    ]
+    return max(places, default=-1) + 1

@@ -17,6 +17,7 @@ CrawlerError
 ├── ParseProcessError         a parse process died or hung: the page is tried once more in a fresh one
 │   └── ParseProcessDied  ParseTimeout
 └── SinkError                 a dataset cannot be written: the crawl stops, what was committed stays
+    └── OutputClosed          the reader of standard output went away
 
 Each takes positional arguments only, so that each survives pickling (an exception that does not would take a
 whole process pool down with it). Each message says what to do next, where the reader can do something.

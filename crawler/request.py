@@ -7,7 +7,10 @@ from typing import Any
 
 import msgspec
 
-_PLAIN = (str, int, float, bool, type(None))
+_LEAST, _MOST = -(2**63), 2**64 - 1
+"""Integers that MessagePack has."""
+_CONTAINERS = (Mapping, list, tuple, set, frozenset, bytes, bytearray, type(None))
+"""What ``str()`` would turn into nonsense, were it a header or a field of a form."""
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -47,14 +50,23 @@ class Request(msgspec.Struct, frozen=True, gc=False):
             _set(self, "callback", callback_name(given[1]))
         if self.method != "GET":
             _set(self, "method", self.method.upper())
-        if self.headers:
-            _set(self, "headers", {str(name): str(value) for name, value in self.headers.items()})
-        if self.cookies:
-            _set(self, "cookies", {str(name): str(value) for name, value in self.cookies.items()})
-        if self.meta:
-            _set(self, "meta", plain(self.meta, "meta"))
+        if self.headers or self.headers is None:
+            _set(self, "headers", _texts(self.headers, "headers"))
+        if self.cookies or self.cookies is None:
+            _set(self, "cookies", _texts(self.cookies, "cookies"))
+        if self.meta or self.meta is None:
+            _set(self, "meta", plain(_mapping(self.meta, "meta"), "meta"))
+        if type(self.priority) is not int or type(self.unique) is not bool:
+            self._check_order()
         if self.body is not None or self.json is not None or self.form is not None:
             self._check_payload()
+
+    def _check_order(self) -> None:
+        if not isinstance(self.priority, int):
+            raise TypeError(f"priority is a whole number, not {_article(self.priority)}")
+        if not isinstance(self.unique, bool):
+            raise TypeError(f"unique is True or False, not {_article(self.unique)}")
+        _set(self, "priority", int(self.priority))
 
     def _check_payload(self) -> None:
         if sum(part is not None for part in (self.body, self.json, self.form)) > 1:
@@ -67,7 +79,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         if self.json is not None:
             _set(self, "json", plain(self.json, "json"))
         if self.form is not None:
-            _set(self, "form", {str(name): str(value) for name, value in self.form.items()})
+            _set(self, "form", _texts(self.form, "form"))
 
     def replace(self, **changes: Any) -> Request:  # Any: the fields' own types differ
         """A copy with some fields changed."""
@@ -114,28 +126,43 @@ def callback_name(callback: str | Callable[..., Any] | None) -> str:
     if callback is None:
         return "parse"
     if isinstance(callback, str):
-        return callback
+        return str.__str__(callback)
     name = getattr(callback, "__name__", "")
-    if getattr(callback, "__self__", None) is None or not name.isidentifier():
+    owner = getattr(callback, "__self__", None)
+    if owner is None or not name.isidentifier():
         raise TypeError(
             f"callback {callback!r} is no method of the spider. Give the name of a method, or the bound method "
             "itself (callback=self.parse_book): a request must survive being stored, and a function does not."
+        )
+    if getattr(owner, name, None) != callback:
+        raise TypeError(
+            f"callback {callback!r} cannot be found again by its name: {type(owner).__name__} has no such {name!r}. "
+            "A decorator of methods needs functools.wraps, and a name must not begin with two underscores."
         )
     return name
 
 
 def plain(value: Any, path: str) -> Any:  # Any: walks arbitrary user data
-    """A copy of *value* made of JSON types alone; tuples become lists.
+    """A copy of *value* made of JSON types alone; tuples become lists, and an enumerated text or number becomes that.
 
     :raises TypeError: something in it is of another type; the message gives the path to it
+    :raises ValueError: something in it cannot be stored: a text with half a character, an integer past 64 bits
     """
-    if isinstance(value, _PLAIN):
+    if isinstance(value, str):
+        return _text(value, path)
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, int):
+        if not _LEAST <= value <= _MOST:
+            raise ValueError(f"{path} is an integer of more than 64 bits, which cannot be stored: give it as text")
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
                 raise TypeError(f"{path} has the key {key!r}: keys are strings, as in JSON")
-        return {key: plain(inner, f"{path}[{key!r}]") for key, inner in value.items()}
+        return {_text(key, path): plain(inner, f"{path}[{key!r}]") for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(inner, f"{path}[{index}]") for index, inner in enumerate(value)]
     raise TypeError(
@@ -144,7 +171,37 @@ def plain(value: Any, path: str) -> Any:  # Any: walks arbitrary user data
     )
 
 
+def _texts(given: Any, path: str) -> dict[str, str]:  # Any: users may give more than the fields keep
+    """A copy of *given* with names and values as text."""
+    for name, value in _mapping(given, path).items():
+        if isinstance(value, _CONTAINERS):
+            raise TypeError(f"{path}[{name!r}] is {_article(value)}: a value is one text")
+    return {_text(str(name), path): _text(str(value), path) for name, value in _mapping(given, path).items()}
+
+
+def _mapping(given: Any, path: str) -> Mapping[Any, Any]:  # Any: as above
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{path} is a dict, not {_article(given)}")
+    return given
+
+
+def _text(value: str, path: str) -> str:
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError(
+                f"{path} holds half a character ({value[:40]!a}), which cannot be stored or sent: "
+                'text.encode("utf-8", "replace").decode() mends it'
+            ) from None
+    return str.__str__(value)  # of a subclass, the text itself
+
+
 def _url_text(url: object) -> str:
+    if isinstance(url, str):  # lxml has its own kind of text
+        return str.__str__(url)
     if type(url).__name__ == "URL":  # yarl's, which users of aiohttp have at hand
         return str(url)
     hint = " (a selector that found nothing?)" if url is None else ""

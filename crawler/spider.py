@@ -50,7 +50,7 @@ class Spider:
     async def start(self) -> AsyncIterator[Request]:
         """The first requests: one for each of ``start_urls``. Override it to make them otherwise."""
         for url in self.start_urls:
-            yield Request(url, unique=False)
+            yield Request(url)
 
     def parse(self, page: Page) -> Any:  # Any: each of the four kinds of callback, and all that they may give
         """The callback of requests that name no other."""

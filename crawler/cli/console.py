@@ -9,16 +9,19 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from os.path import relpath
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
-from rich.console import Console as RichConsole
-from rich.live import Live
-from rich.logging import RichHandler
-from rich.text import Text
+import click
 
 from crawler.cli.text import bytes_in_words, count, printable, seconds_in_words
 from crawler.engine.crawl import Crawl, Output, Report
 from crawler.engine.stats import Stats
+from crawler.errors import OutputClosed
 from crawler.export.sink import LazySink
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
 
 _LIVE_SECONDS = 0.2
 _PLAIN_SECONDS = 10.0
@@ -41,29 +44,48 @@ _SKIPPED = {
 
 
 class Console:
-    """Standard error: a live line on a terminal, a plain line every ten seconds elsewhere, nothing if quiet."""
+    """Standard error: a live line on a terminal, a plain line every ten seconds elsewhere, nothing if quiet.
+
+    Used as a context manager: within it the log is shown, too.
+    """
+
+    _LOGGERS = ("crawler", "spider")
 
     def __init__(self, *, quiet: bool = False, verbose: int = 0) -> None:
         self._quiet = quiet
-        self._rich = RichConsole(stderr=True, highlight=False, soft_wrap=True)
-        self._is_live = self._rich.is_terminal and not quiet
+        self._level = logging.WARNING if verbose == 0 else logging.INFO if verbose == 1 else logging.DEBUG
+        self._rich = None if quiet else _terminal()
         self._rate = _Rate()
-        self._log(verbose)
 
-    def _log(self, verbose: int) -> None:
-        level = logging.WARNING if verbose == 0 else logging.INFO if verbose == 1 else logging.DEBUG
+    def __enter__(self) -> Self:
+        handler = self._handler()
+        for name in self._LOGGERS:
+            logger = logging.getLogger(name)
+            logger.handlers[:] = [handler]
+            logger.setLevel(self._level)
+            logger.propagate = False
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for name in self._LOGGERS:
+            logger = logging.getLogger(name)
+            logger.handlers.clear()
+            logger.setLevel(logging.NOTSET)
+            logger.propagate = True
+
+    def _handler(self) -> logging.Handler:
         handler: logging.Handler
-        if self._is_live:
+        if self._rich is not None:
+            from rich.logging import RichHandler
+
             handler = RichHandler(console=self._rich, show_time=False, show_path=False, markup=False, highlighter=None)
         else:
             handler = logging.StreamHandler(sys.stderr)
             handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
         handler.addFilter(_make_printable)
-        for name in ("crawler", "spider"):
-            logger = logging.getLogger(name)
-            logger.handlers[:] = [handler]
-            logger.setLevel(level)
-            logger.propagate = False
+        return handler
 
     @asynccontextmanager
     async def watching(self, crawl: Crawl) -> AsyncIterator[None]:
@@ -71,16 +93,21 @@ class Console:
         if self._quiet:
             yield
             return
-        show = self._show_live if self._is_live else self._show_plain
-        watching = asyncio.create_task(show(crawl))
+        show = self._show_plain(crawl) if self._rich is None else self._show_live(crawl, self._rich)
+        watching = asyncio.create_task(show)
         try:
             yield
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
 
-    async def _show_live(self, crawl: Crawl) -> None:
-        with Live(console=self._rich, auto_refresh=False, transient=True) as live:
+    async def _show_live(self, crawl: Crawl, terminal: RichConsole) -> None:
+        from rich.live import Live
+        from rich.text import Text
+
+        shares = sys.stdout.isatty()  # else print() in a spider goes where the user sent it
+        with Live(console=terminal, auto_refresh=False, transient=True, redirect_stdout=shares) as live:
+            terminal.show_cursor()  # a second Ctrl-C ends at once: nobody would show it again
             while True:
                 line = Text(self._line(crawl), no_wrap=True, overflow="ellipsis")
                 live.update(line, refresh=True)
@@ -102,18 +129,20 @@ class Console:
     def stopping(self, crawl: Crawl, grace: float) -> None:
         """The first Ctrl-C."""
         if not self._quiet:
-            running = count(crawl.frontier.leased, "page")
-            self._say(f"stopping: {running} still running, at most {grace:g} s; Ctrl-C again ends at once")
+            leased = crawl.frontier.leased
+            running = f": {count(leased, 'page')} still running, at most {grace:g} s" if leased else ""
+            self._say(f"stopping{running}; Ctrl-C again ends at once")
 
     def summarize(self, report: Report, outputs: Sequence[Output]) -> None:
         """How it went. Errors are said even if quiet."""
-        if report.error is not None:
+        if report.error is not None and not isinstance(report.error, OutputClosed):
             self._say(f"crawl: {report.error}")
         if self._quiet:
             return
         stats = report.stats
+        nothing = report.reason == "complete" and not stats.pages
         self._say(
-            f"{_REASONS.get(report.reason, report.reason)} in {seconds_in_words(stats.seconds)}: "
+            f"{'nothing was fetched' if nothing else _REASONS[report.reason]} in {seconds_in_words(stats.seconds)}: "
             f"{count(stats.items, 'item')} from {count(stats.pages, 'page')} "
             f"({stats.pages / max(stats.seconds, 1e-6):.1f} pages/s, {bytes_in_words(stats.bytes)})"
         )
@@ -124,8 +153,8 @@ class Console:
         self._say_skipped(stats)
         if report.waiting:
             self._say(f"  left      {count(report.waiting, 'request')} not fetched")
-        if not stats.pages and not stats.failed:
-            self._say("  nothing was fetched: " + _why_nothing(stats))
+        if nothing and not stats.failed:
+            self._say("  why       " + _why_nothing(stats))
 
     def _say_rejects(self, stats: Stats, rejects: Output) -> None:
         if not stats.rejects:
@@ -153,7 +182,20 @@ class Console:
             self._say(f"  skipped   {count(times, 'link')} {words}, as {stats.skipped_examples[reason]}")
 
     def _say(self, line: str) -> None:
-        self._rich.print(Text(printable(line)), soft_wrap=True)
+        if self._rich is None:
+            click.echo(printable(line), err=True)
+        else:
+            self._rich.print(printable(line), markup=False, soft_wrap=True)
+
+
+def _terminal() -> RichConsole | None:
+    """Standard error, if it is a terminal that can clear a line. rich is loaded for one alone."""
+    if not sys.stderr.isatty():  # a CI that forces colour has no cursor to move
+        return None
+    from rich.console import Console as RichConsole
+
+    terminal = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+    return None if terminal.is_dumb_terminal else terminal
 
 
 class _Rate:
@@ -173,6 +215,8 @@ class _Rate:
 def _make_printable(record: logging.LogRecord) -> bool:
     """What a page or a URL holds must not steer the terminal."""
     record.msg, record.args = printable(record.getMessage()), None
+    if record.exc_info:
+        record.exc_text = printable(logging.Formatter().formatException(record.exc_info))
     return True
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from crawler.cli.main import COMPLETE
-from crawler.cli.run import run_options, run_spider
+from crawler.cli.run import run_options, run_spider, standard_output
 from crawler.config import Project, read_pairs
 from crawler.demo.bookshop import Bookshop
 from crawler.demo.spider import Bookshop as BookshopSpider
@@ -22,11 +22,11 @@ def command(args: Sequence[str], quiet: bool, **options: Any) -> int:  # Any: as
 
     It needs no internet and no project; nothing is left but the dataset. The options are those of a run.
     """
-    with Bookshop() as shop:
+    with Bookshop() as shop, standard_output(options["outputs"]) as stdout:
         if not quiet:
             click.echo(f"a bookshop is open at {shop.url}", err=True)
         arguments = {"url": shop.url, **read_pairs(args, "-a")}
-        code = run_spider(BookshopSpider, arguments, Project(Path.cwd()), quiet=quiet, **options)
+        code = run_spider(BookshopSpider, arguments, Project(Path.cwd()), quiet=quiet, stdout=stdout, **options)
     if code == COMPLETE and not quiet:
         click.echo("write a spider of your own: crawl new NAME URL", err=True)
     return code

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import click
 
+from crawler import __version__
+from crawler.cli.text import printable
 from crawler.errors import CrawlerError, SpiderLoadError
 
 COMPLETE = 0
@@ -97,7 +99,7 @@ class SpiderOrCommand(click.Group):
     subcommand_metavar="SPIDER | COMMAND [OPTIONS]",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-@click.version_option(package_name="crawler", message="%(prog)s %(version)s")
+@click.version_option(__version__, message="%(prog)s %(version)s")
 def crawl() -> None:
     """The group itself does nothing."""
 
@@ -119,8 +121,7 @@ def run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except CrawlerError as error:
-        if isinstance(error, SpiderLoadError) and error.traceback:
-            click.echo(error.traceback.rstrip(), err=True)
-        click.echo(f"crawl: {error}", err=True)
+        trace = error.traceback.rstrip() + "\n" if isinstance(error, SpiderLoadError) and error.traceback else ""
+        click.echo(printable(f"{trace}crawl: {error}"), err=True)
         return USAGE
     return code if isinstance(code, int) else COMPLETE

@@ -55,27 +55,39 @@ def command(name: str, url: str) -> None:
 
     Where there is no config.toml, one is written too.
     """
-    _check(name, url)
+    start = _checked(name, url)
     project = find_project(Path.cwd())
-    folder = next(iter(project.spider_folders), project.root / "spiders")
+    folder = next((folder for folder in project.spider_folders if not folder.is_file()), project.root / "spiders")
     file = folder / f"{name}.py"
     if file.exists():
         raise UsageError(f"{relpath(file)} exists already; it is left as it is")
     if name in {one.spider.name for one in scan_folders(project.spider_folders, project.root)[0]}:
         raise UsageError(f"there is a spider {name!r} already; `crawl list` shows where")
-    folder.mkdir(parents=True, exist_ok=True)
-    if project.file is None:
-        (project.root / FILE).write_text(_CONFIG, "utf-8")
-        click.echo(f"wrote {FILE}")
-    class_name = "".join(word.capitalize() for word in name.split("_"))
-    file.write_text(_SPIDER.format(class_name=class_name, name=name, url=url), "utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if project.file is None:
+            (project.root / FILE).write_text(_CONFIG, "utf-8")
+            click.echo(f"wrote {FILE}")
+        file.write_text(_SPIDER.format(class_name=_class_name(name), name=name, url=start), "utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {relpath(file)}: {error.strerror}") from None
     click.echo(f"wrote {relpath(file)}\nrun it: crawl {name} --max-pages 20")
 
 
-def _check(name: str, url: str) -> None:
+def _class_name(name: str) -> str:
+    """``MyBooks`` for ``my_books``; ``PageSpider`` for ``page``, where the plain one is taken in the file."""
+    plain = "".join(word.capitalize() for word in name.split("_"))
+    return f"{plain}Spider" if plain in ("Item", "Page", "Spider") else plain
+
+
+def _checked(name: str, url: str) -> str:
+    """The URL to begin with."""
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise UsageError(f"{name!r} cannot be a spider's name: small letters, digits and _ alone, as in my_books")
     if name in COMMANDS:
         raise UsageError(f"{name!r} is a command; a spider cannot be called like one")
-    if address(url) is None or '"' in url or "\\" in url:
-        raise UsageError(f"{url!r} cannot be crawled: {why_not(url)}")
+    target = address(url)
+    if target is None:
+        hint = f". Did you mean https://{url} ?" if "://" not in url and address(f"https://{url}") else ""
+        raise UsageError(f"{url!r} cannot be crawled: {why_not(url)}{hint}")
+    return target.href.replace("\\", "%5C")  # a quote is encoded already

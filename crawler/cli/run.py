@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, redirect_stdout
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ import click
 from crawler.api import run_loop, stopped_by_signals
 from crawler.assemble import assemble, build_outputs, build_spider
 from crawler.cli.main import COMMANDS, COMPLETE, FAILURES, INTERRUPTED, LIMIT, NOTHING_WORKED
+from crawler.cli.text import printable
 from crawler.config import Project, find_project, read_pairs, resolve
 from crawler.discovery import Found, by_name, from_path
 from crawler.engine.crawl import Report, SpiderFailed
@@ -50,6 +52,13 @@ _OPTIONS = (
 )
 
 
+class _Run(click.Command):
+    """Its usage line is ``crawl SPIDER [OPTIONS]``: the argument stands where others have the command's name."""
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return [self.options_metavar or ""]
+
+
 def run_options(function: C) -> C:
     """The options that every run has, the demo's too."""
     for option in reversed(_OPTIONS):
@@ -57,27 +66,51 @@ def run_options(function: C) -> C:
     return function
 
 
-@click.command("SPIDER", options_metavar="[OPTIONS]")
+@click.command("SPIDER", cls=_Run)
 @click.argument("spider")
 @run_options
 def command(spider: str, args: Sequence[str], **options: Any) -> int:  # Any: as click gives them
     """Run SPIDER: the name of a spider in the project, file.py, or file.py:Class."""
     project = find_project(Path.cwd())
-    found = find_spider(spider, project)
-    return run_spider(found.spider, read_pairs(args, "-a"), project, **options)
+    with standard_output(options["outputs"]) as stdout:
+        found = find_spider(spider, project)
+        return run_spider(found.spider, read_pairs(args, "-a"), project, stdout=stdout, **options)
 
 
 def find_spider(text: str, project: Project) -> Found:
     """
     :raises SpiderNotFound: there is none of that name, or its name is a command's
     """
+    if text in COMMANDS:
+        raise SpiderNotFound(f"{text!r} is a command, and its word comes first: crawl {text} ...")
     if text.endswith(".py") or ".py:" in text:
         found = from_path(text, project.root)
     else:
         found = by_name(text, project.spider_folders, project.root, COMMANDS)
     if found.spider.name in COMMANDS:
-        raise SpiderNotFound(f"{found.file}: the name {found.spider.name!r} is a command's; call the spider otherwise")
+        raise SpiderNotFound(f"{found.file}: the name {found.spider.name!r} is a command's; give the spider another")
     return found
+
+
+@contextmanager
+def standard_output(outputs: Sequence[str]) -> Iterator[int]:
+    """The descriptor for data. With ``-o -`` it is theirs alone: what else writes to standard output, be it a print()
+    in a spider, in a parse process, or a program that it starts, writes to standard error.
+    """
+    if "-" not in outputs:
+        yield 1
+        return
+    if sys.stdout is None:
+        raise UsageError("-o - writes to standard output, which is closed here")
+    sys.stdout.flush()
+    data = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):  # at once, where standard output would be written in blocks
+            yield data
+    finally:
+        os.dup2(data, 1)
+        os.close(data)
 
 
 def run_spider(
@@ -94,6 +127,7 @@ def run_spider(
     strict: bool,
     quiet: bool,
     verbose: int,
+    stdout: int = 1,
 ) -> int:
     """Run a spider as the command line says; the exit code."""
     from crawler.cli.console import Console  # rich takes a while to load: errors need not wait for it
@@ -103,12 +137,11 @@ def run_spider(
     mode: Mode = "overwrite" if overwrite else "append" if append else "new"
     limits = {"max_pages": max_pages, "max_items": max_items}
     overrides = {**read_pairs(sets, "--set"), **{name: str(value) for name, value in limits.items() if value}}
-    settings = resolve(project, spider_type.name, spider_type.settings, overrides)
-    console = Console(quiet=quiet, verbose=verbose)
+    settings = resolve(project, spider_type, overrides)
 
-    async def whole() -> Report:
+    async def whole(console: Console) -> Report:
         spider = build_spider(spider_type, dict(args))
-        sinks = build_outputs(outputs, settings, spider_type.name, project, mode)
+        sinks = build_outputs(outputs, settings, spider_type.name, project, mode, stdout)
         crawl = assemble(spider, dict(args), settings, sinks)
         with stopped_by_signals(crawl, console.stopping):
             async with console.watching(crawl):
@@ -116,12 +149,11 @@ def run_spider(
         console.summarize(report, sinks)
         return report
 
-    own_output = redirect_stdout(sys.stderr) if "-" in outputs else nullcontext()  # print() in a spider is no data
     try:
-        with own_output:
-            report = run_loop(whole)
+        with Console(quiet=quiet, verbose=verbose) as console:
+            report = run_loop(lambda: whole(console))
     except SpiderFailed as error:
-        click.echo(f"{error.trace.rstrip()}\ncrawl: {error}", err=True)
+        click.echo(printable(f"{error.trace.rstrip()}\ncrawl: {error}"), err=True)
         return NOTHING_WORKED
     return exit_code(report, strict=strict)
 

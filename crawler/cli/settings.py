@@ -18,11 +18,7 @@ def command(spider: str | None) -> None:
     With SPIDER as that spider would have them.
     """
     project = find_project(Path.cwd())
-    if spider is None:
-        settings = resolve(project)
-    else:
-        found = find_spider(spider, project).spider
-        settings = resolve(project, found.name, found.settings)
+    settings = resolve(project, find_spider(spider, project).spider if spider else None)
     for name, setting in SETTINGS.items():
         origin = settings.origins[name]
         click.echo(f"{name} = {_shown(settings.values[name])}" + ("" if origin == "default" else f"   ({origin})"))

@@ -15,17 +15,17 @@ def count(number: int, noun: str) -> str:
 def bytes_in_words(number: float) -> str:
     """``17 B``, ``3.5 kB``, ``12 MB``."""
     for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}" if number >= 100 or unit == "B" else f"{number:.1f} {unit}"
+        if number < 999.5:  # what is rounded up to 1000 has the next unit
+            return f"{number:.0f} {unit}" if number >= 99.95 or unit == "B" else f"{number:.1f} {unit}"
         number /= 1000
     return f"{number:.1f} TB"
 
 
 def seconds_in_words(seconds: float) -> str:
     """``8.3 s``, ``2 min 05 s``, ``3 h 10 min``."""
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
+    minutes, rest = divmod(max(60, int(seconds)), 60)
     if minutes < 60:
         return f"{minutes} min {rest:02} s"
     return f"{minutes // 60} h {minutes % 60:02} min"

@@ -6,11 +6,14 @@ Rule 2: a callback that holds the event loop is reported by name, with the milli
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
+import os
 import traceback
+import types
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from time import perf_counter
 from types import TracebackType
 from typing import Any
@@ -23,6 +26,8 @@ from crawler.outcome import Record, Reject
 from crawler.request import Request
 
 log = logging.getLogger("crawler")
+
+_PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
 class Harvest(msgspec.Struct):
@@ -79,18 +84,21 @@ async def run_callback(callback: Callable[..., Any], argument: Any, url: str, wa
     watch = _Stopwatch(callback, url, watchdog)
     harvest = Harvest()
     try:
-        given = watch.time(callback, argument)
-        if inspect.isasyncgen(given):
-            async for value in _Timed(given, watch):
-                _take(value, harvest, url, given)
+        given = callback(argument)
+        if inspect.isgenerator(given):
+            _exhaust(given, harvest, url)
+        elif inspect.isasyncgen(given):
+            await _watched(_exhaust_async(given, harvest, url), watch)
         elif inspect.iscoroutine(given) and inspect.iscoroutinefunction(inspect.unwrap(callback)):
-            _take(await _timed(given, watch), harvest, url, callback)
-        elif inspect.isgenerator(given):
-            watch.time(_exhaust, given, harvest, url)
+            _take(await _watched(given, watch), harvest, url, callback)
         else:
             _take(given, harvest, url, callback)
-    except Exception as error:  # Rule 1
+    except (Exception, asyncio.CancelledError) as error:  # Rule 1
+        if is_cancellation(error):
+            raise
         raise _own_words(error) from None
+    finally:
+        watch.pause()
     return harvest
 
 
@@ -106,18 +114,35 @@ def run_callback_here(callback: Callable[..., Any], argument: Any, url: str) -> 
             _exhaust(given, harvest, url)
         else:
             _take(given, harvest, url, callback)
-    except Exception as error:  # Rule 1
+    except BaseException as error:  # Rule 1; the crawl's own process would be the one to obey a sys.exit()
         raise _own_words(error) from None
     return harvest
 
 
+def is_cancellation(error: BaseException) -> bool:
+    """Whether *error* ends this task, rather than being the end of another one that the spider awaited."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
 def _exhaust(given: Generator[Any, Any, Any], harvest: Harvest, url: str) -> None:
     requests = harvest.requests
-    for value in given:
-        if type(value) is Request:
-            requests.append(value)  # what a page gives most, by far
-        else:
+    try:
+        for value in given:
+            if type(value) is Request:
+                requests.append(value)  # what a page gives most, by far
+            else:
+                _take(value, harvest, url, given)
+    finally:
+        given.close()
+
+
+async def _exhaust_async(given: AsyncGenerator[Any, Any], harvest: Harvest, url: str) -> None:
+    try:
+        async for value in given:
             _take(value, harvest, url, given)
+    finally:
+        await given.aclose()  # or its own clean-up would be left to the garbage collector
 
 
 def _take(value: Any, harvest: Harvest, url: str, source: Any) -> None:
@@ -132,29 +157,38 @@ def _take(value: Any, harvest: Harvest, url: str, source: Any) -> None:
             harvest.records.append(checked)
         else:
             harvest.rejects.append(checked)
-    elif isinstance(value, (list, tuple)) or inspect.isgenerator(value):
+    elif inspect.isgenerator(value):
+        _exhaust(value, harvest, url)
+    elif isinstance(value, (list, tuple)):
         for inner in value:
             _take(inner, harvest, url, source)
-    elif inspect.iscoroutine(value):
-        value.close()  # or Python would warn about it a second time
-        raise ForgottenAwait(
-            f"{_where(source)} gave the coroutine {value.__qualname__}() without awaiting it: "
-            f"write await {value.__qualname__.rpartition('.')[2]}(...)"
-        )
-    elif inspect.isasyncgen(value):
-        raise ForgottenAwait(
-            f"{_where(source)} gave the async generator {value.__qualname__}() itself: write "
-            f"async for result in {value.__qualname__.rpartition('.')[2]}(...): yield result"
-        )
     else:
-        raise WrongResult(
-            f"{_where(source)} gave {value!r:.80}, a {type(value).__name__}. A callback gives items (dict, dataclass, "
-            "attrs, msgspec.Struct, pydantic, Item), Requests, lists of them, or None."
+        raise _misfit(value, source)
+
+
+def _misfit(value: Any, source: Any) -> SpiderError:
+    """What to tell the author of *source*, which gave *value*: nothing that can be kept."""
+    where, name = _where(source), getattr(value, "__qualname__", "")
+    called = name.rpartition(".")[2]
+    if inspect.iscoroutine(value):
+        value.close()  # or Python would warn about it a second time
+        return ForgottenAwait(f"{where} gave the coroutine {name}() without awaiting it: write await {called}(...)")
+    if inspect.isasyncgen(value):
+        return ForgottenAwait(
+            f"{where} gave the async generator {name}() itself: write async for result in {called}(...): yield result"
         )
+    if inspect.isawaitable(value):
+        return ForgottenAwait(f"{where} gave a {type(value).__name__} without awaiting it: write await before it")
+    return WrongResult(
+        f"{where} gave {value!r:.80}, a {type(value).__name__}. A callback gives items (dict, dataclass, attrs, "
+        "msgspec.Struct, pydantic, Item), Requests, lists of them, or None."
+    )
 
 
 def _where(source: Any) -> str:  # Any: a function, a generator or an async generator
     """The callback, and the line at which it stands just now, or where it begins."""
+    while inspect.isgenerator(getattr(source, "gi_yieldfrom", None)):
+        source = source.gi_yieldfrom  # the line that gave the value is in there
     frame = getattr(source, "gi_frame", None) or getattr(source, "ag_frame", None)
     if frame is not None:
         return f"{source.__qualname__} ({frame.f_code.co_filename}:{frame.f_lineno})"
@@ -164,15 +198,19 @@ def _where(source: Any) -> str:  # Any: a function, a generator or an async gene
     return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code is not None else name
 
 
-def _own_words(error: Exception) -> CallbackError:
+def _own_words(error: BaseException) -> CallbackError:
     """The error as its author needs it: their frames alone."""
-    if isinstance(error, SpiderError):
-        return CallbackError(str(error), "".join(traceback.format_exception_only(error)))
-    own = _skip_ours(error.__traceback__)
-    shown = "".join(traceback.format_exception(type(error), error, own))
-    last = traceback.extract_tb(own)[-1] if own is not None else None
-    at = f" at {last.filename}:{last.lineno}" if last is not None else ""
-    return CallbackError(f"{type(error).__name__}: {error}{at}"[:500], shown)
+    shown = traceback.TracebackException(type(error), error, _skip_ours(error.__traceback__))
+    del shown.stack[_end_of_own(shown.stack) :]
+    only = list(shown.format_exception_only())
+    words = only[0].strip()[:500]
+    if isinstance(error, SpiderError):  # its own words say all; how a library put it is of no use to an author
+        words = str(error)[:500]
+        shown.__cause__ = shown.__context__ = None
+    if not shown.stack:
+        return CallbackError(words, "".join(only))
+    last = shown.stack[-1]
+    return CallbackError(f"{words} at {last.filename}:{last.lineno}", "".join(shown.format()))
 
 
 def _skip_ours(trace: TracebackType | None) -> TracebackType | None:
@@ -182,61 +220,45 @@ def _skip_ours(trace: TracebackType | None) -> TracebackType | None:
     return trace
 
 
-class _Stopwatch:
-    """Times each uninterrupted stretch of one callback."""
+def _end_of_own(stack: traceback.StackSummary) -> int:
+    """How many frames of *stack* there are up to the last one that is not this package's."""
+    own = [number for number, frame in enumerate(stack, 1) if not frame.filename.startswith(_PACKAGE)]
+    return own[-1] if own else len(stack)
 
-    __slots__ = ("_callback", "_url", "_watchdog")
+
+class _Stopwatch:
+    """Times each stretch in which one callback held the event loop. It runs from the start."""
+
+    __slots__ = ("_begun", "_callback", "_url", "_watchdog")
 
     def __init__(self, callback: Callable[..., Any], url: str, watchdog: Watchdog) -> None:
         self._callback = callback
         self._url = url
         self._watchdog = watchdog
+        self._begun = perf_counter()
 
-    def time(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        begun = perf_counter()
+    def pause(self) -> None:
+        self._watchdog.see(self._callback, self._url, perf_counter() - self._begun)
+
+    def resume(self) -> None:
+        self._begun = perf_counter()
+
+
+@types.coroutine
+def _watched(coroutine: Coroutine[Any, Any, Any], watch: _Stopwatch) -> Generator[Any, Any, Any]:
+    """Await *coroutine*, timed: what lies between two of its steps is others' time."""
+    step: Callable[[Any], Any] = coroutine.send
+    argument: Any = None
+    while True:
         try:
-            return function(*arguments)
-        finally:
-            self._watchdog.see(self._callback, self._url, perf_counter() - begun)
-
-
-class _Timed:
-    """An async generator, each step of which is timed."""
-
-    __slots__ = ("_generator", "_watch")
-
-    def __init__(self, generator: AsyncIterator[Any], watch: _Stopwatch) -> None:
-        self._generator = generator
-        self._watch = watch
-
-    def __aiter__(self) -> _Timed:
-        return self
-
-    async def __anext__(self) -> Any:
-        return await _timed(anext(self._generator), self._watch)
-
-
-class _timed:  # noqa: N801 (reads as a function at its call)
-    """An awaitable, each step of which is timed: what lies between two steps is others' time."""
-
-    __slots__ = ("_awaitable", "_watch")
-
-    def __init__(self, awaitable: Awaitable[Any], watch: _Stopwatch) -> None:
-        self._awaitable = awaitable
-        self._watch = watch
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        steps: Any = self._awaitable.__await__()  # Any: a coroutine's and an async generator's have no type in common
-        step: Callable[..., Any] = steps.__next__
-        argument: tuple[BaseException, ...] = ()
-        while True:
-            try:
-                waits_for = self._watch.time(step, *argument)
-            except StopIteration as end:
-                return end.value
-            try:
-                yield waits_for
-            except BaseException as error:  # a cancellation, or the error of what was awaited: theirs to handle
-                step, argument = steps.throw, (error,)
-            else:
-                step, argument = steps.__next__, ()
+            waits_for = step(argument)
+        except StopIteration as end:
+            return end.value
+        watch.pause()
+        try:
+            yield waits_for
+        except BaseException as error:  # a cancellation, or the error of what was awaited: theirs to handle
+            step, argument = coroutine.throw, error
+        else:
+            step, argument = coroutine.send, None
+        watch.resume()

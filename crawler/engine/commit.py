@@ -64,7 +64,6 @@ class Committer:
         self._room = asyncio.Event()
         self._room.set()
         self._closing = False
-        self._broken = False
 
     async def put(self, outcome: Outcome) -> None:
         """Take in *outcome*. Waits while two groups wait already: a slow disk slows the crawl, it fills no memory."""
@@ -93,14 +92,10 @@ class Committer:
         :raises SinkError: an output cannot be written. What was committed before stays; what waits is lost with the
             crawl, and would be fetched again
         """
-        try:
-            while not (self._closing and not self._outcomes and not self._seeds):
-                await self._something.wait()
-                await self._wait_for_more()
-                await self._commit()
-        finally:
-            self._broken = True
-            self._room.set()
+        while not (self._closing and not self._outcomes and not self._seeds):
+            await self._something.wait()
+            await self._wait_for_more()
+            await self._commit()
 
     async def _wait_for_more(self) -> None:
         if not self._enough.is_set():

@@ -6,12 +6,13 @@ import asyncio
 import inspect
 import logging
 import traceback
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, aclosing
 from typing import Any, Protocol
 
 import msgspec
 
+from crawler.engine.callback import is_cancellation
 from crawler.engine.commit import Sink
 from crawler.engine.stats import Stats
 from crawler.engine.worker import EngineOptions, Stages, Worker
@@ -89,8 +90,8 @@ class Crawl:
         self._worker = Worker(spider, stages, retry, options)
         self._crew: list[asyncio.Task[None]] = []
         self._seeding: asyncio.Task[None] | None = None
+        self._deadline: asyncio.TimerHandle | None = None
         self._error: CrawlerError | None = None
-        self._stopping = False
 
     async def run(self) -> Report:
         """Crawl until nothing is left, a limit is reached, or :meth:`stop` is called.
@@ -115,7 +116,7 @@ class Crawl:
     @property
     def is_stopping(self) -> bool:
         """Whether :meth:`stop` was called."""
-        return self._stopping
+        return self._deadline is not None
 
     @property
     def grace(self) -> float:
@@ -124,66 +125,85 @@ class Crawl:
 
     def stop(self, reason: str) -> None:
         """Lease nothing more. Pages that run get ``grace`` seconds, then they are cancelled; all that ended is kept."""
-        self._stopping = True
         self.frontier.stop(reason)
         if self._seeding is not None:
             self._seeding.cancel()
-        asyncio.get_running_loop().call_later(self._options.grace, self._dismiss)
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().call_later(self._options.grace, self._dismiss)
 
     def _dismiss(self) -> None:
         for task in self._crew:
             task.cancel()
 
     async def _crawl(self) -> None:
-        """Workers and committer. Every task is owned by a group, and what it raises is seen."""
+        """Seeds, workers and committer. Every task is owned by a group, and what it raises is seen."""
         committer = self._stages.committer
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(committer.run(), name="committer")
-                async with asyncio.TaskGroup() as crew:
-                    self._seeding = crew.create_task(self._plant(), name="seeds")
-                    self._crew = [
-                        crew.create_task(self._worker.work(), name=f"worker {number}")
-                        for number in range(self._options.concurrency)
-                    ]
+                committing = group.create_task(committer.run(), name="committer")
+                try:
+                    await self._fetch_all()
+                except Exception:  # an error of ours: what ended before it is kept
+                    committer.close()
+                    await asyncio.wait([committing])
+                    raise
                 committer.close()
         except* SinkError as errors:
             error = errors.exceptions[0]
             self._error = error if isinstance(error, SinkError) else None
-            self.frontier.stop("output_closed" if isinstance(error, OutputClosed) else "output_failed")
+        finally:
+            self.frontier.stop("interrupted")  # if nothing has stopped it before
+            if self._deadline is not None:
+                self._deadline.cancel()
+
+    async def _fetch_all(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            self._seeding = group.create_task(self._plant(), name="seeds")
+            async with asyncio.TaskGroup() as crew:
+                self._crew = [
+                    crew.create_task(self._worker.work(), name=f"worker {number}")
+                    for number in range(self._options.concurrency)
+                ]
+            self._seeding.cancel()  # a limit was reached: nobody is left to fetch what start() may still wait for
 
     async def _plant(self) -> None:
         """Draw seeds as fast as the frontier has room for them."""
         batch: list[Request] = []
         try:
-            async for request in self._seeds():
-                batch.append(request)
-                if len(batch) >= _SEED_BATCH or not self.frontier.waiting:
-                    self._admit_seeds(batch)
-                    batch = []
-                    await self.frontier.room()
-                if self.frontier.stopped is not None:
-                    return
-            self._admit_seeds(batch)
-        except Exception as error:  # the spider's own; what it gave before is crawled
-            self._admit_seeds(batch)
+            async with aclosing(self._seeds()) as seeds:
+                async for request in seeds:
+                    batch.append(request)
+                    if len(batch) >= _SEED_BATCH or not self.frontier.waiting:
+                        self._admit_seeds(batch)
+                        batch = []
+                        await asyncio.sleep(0)  # start() may be a plain generator that never waits itself
+                        await self.frontier.room()
+                    if self.frontier.stopped is not None:
+                        break
+        except (Exception, asyncio.CancelledError) as error:  # the spider's own; what it gave before is crawled
+            if is_cancellation(error):
+                raise
             message = f"{type(self.spider).__name__}.start() raised {type(error).__name__}: {error}"
             self._error = SpiderFailed(message, _own_trace(error))
             log.error("%s\n%s", message, self._error.trace)
         finally:
+            self._admit_seeds(batch)
             self.frontier.seeds_ended()
 
-    async def _seeds(self) -> AsyncIterator[Request]:
+    async def _seeds(self) -> AsyncGenerator[Request, None]:
         """What ``start()`` gives, whichever way its author wrote it."""
         given: Any = self.spider.start()  # Any: for that reason
         if inspect.iscoroutine(given):
             given = await given
-        if hasattr(given, "__aiter__"):
-            async for seed in given:
-                yield _request(seed)
-        else:
-            for seed in given or ():
-                yield _request(seed)
+        async with AsyncExitStack() as closing:
+            if hasattr(given, "aclose"):
+                closing.push_async_callback(given.aclose)
+            if hasattr(given, "__aiter__"):
+                async for seed in given:
+                    yield _request(seed)
+            else:
+                for seed in given or ():
+                    yield _request(seed)
 
     def _admit_seeds(self, batch: list[Request]) -> None:
         admission = self.frontier.admit(batch)
@@ -219,7 +239,9 @@ class Crawl:
 
     def _report(self) -> Report:
         reason = self.frontier.stopped or "complete"
-        if reason == "complete" and isinstance(self._error, SpiderFailed):
+        if isinstance(self._error, SinkError):  # perhaps with the very last records, when all else was complete
+            reason = "output_closed" if isinstance(self._error, OutputClosed) else "output_failed"
+        elif reason == "complete" and self._error is not None:
             reason = "spider_failed"
         return Report(reason, self.stats, self.frontier.waiting, self._error)
 
@@ -228,11 +250,11 @@ def _request(seed: object) -> Request:
     if isinstance(seed, Request):
         return seed
     if isinstance(seed, str):
-        return Request(seed, unique=False)
+        return Request(seed)
     raise WrongResult(f"start() gave {seed!r:.80}, a {type(seed).__name__}; it gives Requests, or URLs as strings")
 
 
-def _own_trace(error: Exception) -> str:
+def _own_trace(error: BaseException) -> str:
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next

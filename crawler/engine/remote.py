@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
 import msgspec
 
@@ -41,7 +42,8 @@ def work(task: Task) -> Harvest:
     :raises CallbackError: it raised, or the spider cannot be built here
     """
     page = Page(task.response, task.request, task.depth)
-    harvest = run_callback_here(getattr(_built(), task.request.callback), page, page.url)
+    callback = getattr(_built(), task.request.callback)
+    harvest = run_callback_here(callback, page, page.url)
     harvest.records = [Record(record.data, None, _by_reference(record.type)) for record in harvest.records]
     return harvest
 
@@ -54,6 +56,8 @@ def _built() -> Spider:
             _spider = build(_source)
         except SpiderLoadError as error:
             raise CallbackError(str(error), error.traceback or str(error)) from None
+        except Exception as error:  # its module or its constructor raised, as it did not in the crawl's own process
+            raise CallbackError(f"it cannot be built in a parse process: {error}", traceback.format_exc()) from None
     return _spider
 
 

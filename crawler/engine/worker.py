@@ -14,7 +14,7 @@ from typing import Annotated, Protocol
 from msgspec import Meta
 
 from crawler.discovery import nearest
-from crawler.engine.callback import CallbackError, Harvest, Watchdog, run_callback
+from crawler.engine.callback import CallbackError, Harvest, Watchdog, is_cancellation, run_callback
 from crawler.engine.commit import Committer
 from crawler.engine.remote import Task
 from crawler.engine.stats import Stats
@@ -47,9 +47,12 @@ class EngineOptions:
     concurrency: Annotated[
         int, Meta(ge=1, le=100_000, description="workers: requests in flight at once, over all hosts")
     ] = 64
-    max_items: Annotated[int | None, Meta(ge=1, description="stop after so many items (unset: never)")] = None
+    max_items: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="stop after so many items (unset: never)")
+    ] = None
     max_errors: Annotated[
-        int | None, Meta(ge=1, description="stop after so many errors in the spider's callbacks (unset: never)")
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="stop after so many errors in the spider's callbacks (unset: never)"),
     ] = None
     slow_callback: Annotated[
         float, Meta(gt=0, description="seconds that a callback may hold the event loop unreported")
@@ -100,6 +103,13 @@ class Worker:
             outcome = None
             try:
                 outcome = await self._visit(entry)
+            except (
+                Exception,
+                asyncio.CancelledError,
+            ) as error:  # a defect of this program costs its page, not the crawl
+                if is_cancellation(error):
+                    raise
+                outcome = await self._defect(entry, error)
             finally:
                 if outcome is None:
                     frontier.put_back(entry)
@@ -112,16 +122,18 @@ class Worker:
         """One request on the wire, and all that follows. None if that was its host's robots.txt."""
         try:
             rules = self._rules(entry)
-            if rules is None:
-                await self._fetch_robots(entry)
-                return None
         except RobotsUnavailable as error:
-            return await self._robots_failed(entry, error)
-        pause = self._frontier.set_pace(entry, rules.crawl_delay)
+            return await self._fail(entry, error.reason, error.detail, None)
+        if rules is None:
+            return await self._ask_robots(entry)
+        pause = self._frontier.pause_of(entry)
+        if pause is None:
+            pause = self._frontier.set_pace(entry, rules.crawl_delay)
         if not rules.allows(entry.request.url):
             self._stats.skip("robots", entry.request.url)
             return Outcome(entry, Verdict.SKIPPED)
         self._stats.requests += 1
+        entry.attempts += 1
         try:
             response = await self._fetcher.fetch(entry.request, self._on_sent(entry) if pause else None)
         except FetchError as error:
@@ -130,22 +142,30 @@ class Worker:
         return await self._receive(entry, response)
 
     def _rules(self, entry: Entry) -> Rules | None:
-        """What robots.txt allows; None if it has to be fetched first."""
+        """What robots.txt allows; None if it has to be asked for first."""
         if not self._stages.manners.of(entry.hostname).obey_robots:
             return ALLOW_ALL
         return self._stages.robots.known(entry.origin)
 
-    async def _fetch_robots(self, entry: Entry) -> None:
+    async def _ask_robots(self, entry: Entry) -> Outcome | None:
+        """Fetch the robots.txt in *entry*'s stead; None lets *entry* wait for its turn again."""
+        robots, frontier = self._stages.robots, self._frontier
+        frontier.set_pace(entry, alone=True)
         self._stats.requests += 1
-        await self._stages.robots.fetch(entry.origin, self._on_sent(entry))
-        rules = self._rules(entry)
-        self._frontier.set_pace(entry, rules.crawl_delay if rules is not None else None)
-
-    async def _robots_failed(self, entry: Entry, error: RobotsUnavailable) -> Outcome:
-        outcome = await self._retry_or_fail(entry, error.reason, error.detail, retryable=True)
-        if outcome.verdict is Verdict.FAILED:
-            self._stages.robots.give_up(entry.origin, error)
-        return outcome
+        try:
+            await robots.fetch(entry.origin, self._on_sent(entry))
+            rules = robots.known(entry.origin)
+            if rules is not None:
+                frontier.set_pace(entry, rules.crawl_delay)
+            return None
+        except RobotsUnavailable as error:
+            wait = self._retry.wait(error.failures, random.random()) if error.retryable else None
+            if wait is None:
+                robots.give_up(entry.origin, error)
+                return await self._fail(entry, error.reason, error.detail, None)
+            self._stats.retries += 1
+            frontier.rest(entry, wait)  # the host's other URLs wait for the same file
+            return None
 
     async def _receive(self, entry: Entry, response: Response) -> Outcome:
         status = response.status
@@ -201,6 +221,10 @@ class Worker:
             return Outcome(entry, Verdict.RETRY)
         return await self._fail(entry, error.reason, str(error), status)
 
+    async def _defect(self, entry: Entry, error: BaseException) -> Outcome:
+        log.error("a defect in crawler itself, at %s: please report it", entry.request.url, exc_info=error)
+        return await self._fail(entry, "internal_error", f"{type(error).__name__}: {error}", None)
+
     async def _no_callback(self, entry: Entry, name: str) -> Outcome:
         self._count_error()
         spider = type(self._spider)
@@ -211,7 +235,6 @@ class Worker:
     async def _retry_or_fail(
         self, entry: Entry, reason: str, detail: str, status: int | None = None, *, retryable: bool
     ) -> Outcome:
-        entry.attempts += 1
         if retryable and may_repeat(entry.request.method, reason, status):
             wait = self._retry.wait(entry.attempts, random.random())
             if wait is not None:

@@ -40,8 +40,8 @@ def format_of(name: str) -> Format:
     suffix = PurePath(name).suffix.lower()
     if suffix not in FORMATS:
         raise OutputError(
-            f"-o {name}: no format has the ending {suffix!r}; there is {', '.join(FORMATS)}"
+            f"{name}: no format has the ending {suffix!r}; there is {', '.join(FORMATS)}"
             if suffix
-            else f"-o {name}: its ending names the format, as in {name}.jsonl"
+            else f"{name}: the ending names the format, as in {name}.jsonl"
         )
     return FORMATS[suffix]()

@@ -10,7 +10,6 @@ import asyncio
 import errno
 import os
 import stat
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,12 +62,15 @@ class FileSink:
         refuse_existing(self._path, self._mode)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            mode: Mode = "append" if _is_special(self._path) else self._mode
+        except OSError as error:
+            raise OutputError(f"cannot create the folder {self._path.parent}: {_why(error)}") from error
+        try:
+            mode: Mode = "append" if is_special(self._path) else self._mode
             self._file = await aiofiles.open(self._path, _OPEN_AS[mode], buffering=0)
             self._regular = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
             self._position = await asyncio.to_thread(self._end_last_line) if self._mode == "append" else 0
         except OSError as error:
-            raise OutputError(f"cannot create {self._path}: {error.strerror}") from error
+            raise OutputError(f"cannot create {self._path}: {_why(error)}") from error
 
     async def append(self, records: Sequence[Record]) -> int:
         """Write *records*, and sync them if asked to. The position after them, in bytes."""
@@ -77,9 +79,7 @@ class FileSink:
             try:
                 await self._write(data)
             except OSError as error:
-                await asyncio.to_thread(self._cut)
-                detail = f"{error.strerror}; what was saved before is whole ({self._position} bytes)"
-                raise SinkError(self.name, detail) from error
+                raise SinkError(self.name, _why(error) + await asyncio.to_thread(self._cut)) from error
             self._position += len(data)
         return self._position
 
@@ -94,9 +94,16 @@ class FileSink:
         if self._syncs and self._regular:
             await asyncio.to_thread(_sync, self._file.fileno())
 
-    def _cut(self) -> None:
-        if self._regular:
+    def _cut(self) -> str:
+        """Cut off what was not written whole. In words, what there is now."""
+        if not self._regular:
+            return ""
+        try:
             os.ftruncate(self._file.fileno(), self._position)
+            os.lseek(self._file.fileno(), self._position, os.SEEK_SET)  # or the next write would leave a hole
+        except OSError as error:
+            return f"; its last line may be torn ({_why(error)})"
+        return f"; what was saved before is whole ({self._position} bytes)"
 
     def _end_last_line(self) -> int:
         """Where records may follow: after the last byte, which is made a line end if it is none."""
@@ -140,10 +147,10 @@ class StdoutSink:
 
     name = "-"
 
-    def __init__(self, form: Format) -> None:
+    def __init__(self, form: Format, descriptor: int = 1) -> None:
         self._format = form
         self._position = 0
-        self._descriptor = sys.__stdout__.fileno() if sys.__stdout__ is not None else 1
+        self._descriptor = descriptor
 
     async def open(self) -> None:
         self._file: Any = await aiofiles.open(self._descriptor, "wb", buffering=0, closefd=False)
@@ -157,7 +164,7 @@ class StdoutSink:
         except OSError as error:
             if error.errno in (errno.EPIPE, errno.ECONNRESET):
                 raise OutputClosed("standard output", "its reader went away") from error
-            raise SinkError("standard output", error.strerror or str(error)) from error
+            raise SinkError("standard output", _why(error)) from error
         self._position += len(data)
         return self._position
 
@@ -176,13 +183,17 @@ class StreamSink:
         self._queue: asyncio.Queue[Record | None] = asyncio.Queue()
         self._room = asyncio.Semaphore(self._BOUND)
         self._position = 0
+        self._is_left = False
 
     async def open(self) -> None:
         """Nothing to open."""
 
     async def append(self, records: Sequence[Record]) -> int:
         for record in records:
-            await self._room.acquire()
+            if not self._is_left:
+                await self._room.acquire()
+            if self._is_left:
+                break
             self._queue.put_nowait(record)
             self._position += len(record.data)
         return self._position
@@ -192,6 +203,11 @@ class StreamSink:
         record = await self._queue.get()
         self._room.release()
         return record
+
+    def leave(self) -> None:
+        """The reader has gone: what still comes is dropped."""
+        self._is_left = True
+        self._room.release()  # for the one who may wait
 
     def end(self) -> None:
         """No more records will come."""
@@ -205,15 +221,21 @@ def refuse_existing(path: Path, mode: Mode) -> None:
     """
     :raises OutputError: *path* exists, and *mode* says neither to replace nor to continue it
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         raise OutputError(f"{path} is a directory; name a file in it, as in -o {path / 'items.jsonl'}")
-    if mode == "new" and path.exists() and not _is_special(path):
+    if mode == "new" and os.path.isfile(path):
         raise OutputError(f"{path} exists already: --overwrite replaces it, --append adds to it")
 
 
-def _is_special(path: Path) -> bool:
-    """A device or a pipe: there is nothing in it to lose."""
-    return path.exists() and not path.is_file() and not path.is_dir()
+def is_special(path: Path) -> bool:
+    """A device or a pipe: there is nothing in it to lose, and its name has no ending that could tell a format."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
+
+def _why(error: OSError) -> str:
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        return "a part of the path is a file"
+    return error.strerror or str(error)
 
 
 def _sync(descriptor: int) -> None:

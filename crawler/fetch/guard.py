@@ -12,7 +12,13 @@ _EMBEDS_IPV4 = (
     ipaddress.ip_network("::/96"),
     ipaddress.ip_network("::ffff:0:0:0/96"),
 )
-_REFUSED = (ipaddress.ip_network("fec0::/10"), ipaddress.ip_network("224.0.0.0/4"), ipaddress.ip_network("ff00::/8"))
+_REFUSED = (
+    ipaddress.ip_network("224.0.0.0/4"),
+    ipaddress.ip_network("64:ff9b:1::/48"),  # RFC 8215: NAT64 within one network
+    ipaddress.ip_network("fec0::/10"),
+    ipaddress.ip_network("ff00::/8"),
+)
+"""What ``ipaddress`` calls global all the same, in some versions of Python or in all."""
 
 AddrInfo = tuple[Any, Any, int, str, tuple[Any, ...]]  # Any: socket's own enums and address tuples
 
@@ -36,7 +42,10 @@ class Guard:
     def __call__(self, info: AddrInfo) -> socket.socket:
         family, kind, protocol, _, target = info
         if not self.allows_private and not is_public(str(target[0])):
-            raise OSError(errno.EACCES, f"{target[0]} {PRIVATE}, and no seed of this crawl is private")
+            raise OSError(
+                errno.EACCES,
+                f"{target[0]} {PRIVATE}, and no seed of this crawl is private (allow_private_hosts = true permits it)",
+            )
         return socket.socket(family, kind, protocol)
 
 
@@ -47,7 +56,7 @@ def is_public(ip: str) -> bool:
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
         if inner is None and any(address in network for network in _EMBEDS_IPV4):
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None and int(inner) > 1:  # not :: and ::1
+        if inner is not None:
             return is_public(str(inner))
     return address.is_global and not any(
         address in network for network in _REFUSED if network.version == address.version

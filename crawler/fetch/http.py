@@ -63,7 +63,8 @@ class HttpFetcher:
             socket_factory=self._guard,
             ssl=options.verify_tls,
         )
-        self._jar = CookieJar(unsafe=True) if options.cookies else DummyCookieJar()  # unsafe: IP addresses, too
+        # unsafe: IP addresses, too; unquoted: a site gets the value back that it gave, as from a browser
+        self._jar = CookieJar(unsafe=True, quote_cookie=False) if options.cookies else _NoCookies()
         self._session = self._open([])
         self._traced = self._open([_sent_trace()])
 
@@ -73,7 +74,7 @@ class HttpFetcher:
             connector=self._connector,
             connector_owner=False,
             cookie_jar=self._jar,
-            headers={"User-Agent": options.user_agent, "Accept": _ACCEPT, **options.headers},
+            headers=_merged({"User-Agent": options.user_agent, "Accept": _ACCEPT}, options.headers),
             timeout=ClientTimeout(
                 total=options.timeout, connect=options.connect_timeout, sock_read=options.read_timeout
             ),
@@ -114,8 +115,9 @@ class HttpFetcher:
 
     async def _read(self, answer: ClientResponse, url: str) -> bytes:
         limit = self._options.max_body
-        if answer.content_length is not None and answer.content_length > limit:
-            raise BodyTooLarge(url, f"the body has {answer.content_length} bytes; max_body is {limit}")
+        announced = 0 if answer.method == "HEAD" else answer.content_length or 0
+        if announced > limit:
+            raise BodyTooLarge(url, f"the body has {announced} bytes; max_body is {limit}")
         chunks = []
         size = 0
         while chunk := await answer.content.readany():
@@ -129,8 +131,11 @@ class HttpFetcher:
         """Nobody needs the body of a redirect: a short plain one is read, so that its connection can be used again."""
         length = answer.content_length
         if length is not None and length <= _DRAIN and "Content-Encoding" not in answer.headers:
-            while await answer.content.readany():
-                pass
+            try:
+                while await answer.content.readany():
+                    pass
+            except (aiohttp.ClientError, TimeoutError):
+                pass  # what matters, the Location, has come
         return b""
 
     async def close(self) -> None:
@@ -138,6 +143,14 @@ class HttpFetcher:
         await self._traced.close()
         await self._connector.close()
         await asyncio.sleep(0)  # lets the transports notice that they were closed
+
+
+class _NoCookies(DummyCookieJar):
+    """Keeps none; those of a request are sent as they are written there."""
+
+    @property
+    def quote_cookie(self) -> bool:
+        return False
 
 
 def translate(error: Exception, url: str) -> FetchError:
@@ -195,17 +208,26 @@ def _payload(request: Request) -> dict[str, Any]:  # Any: keyword arguments of v
         extra["data"] = request.body
     elif request.json is not None:
         extra["data"] = msgspec.json.encode(request.json)
-        extra["headers"] = {"Content-Type": "application/json", **request.headers}
+        extra["headers"] = _merged({"Content-Type": "application/json"}, request.headers)
     elif request.form is not None:
         extra["data"] = request.form
     return extra
+
+
+def _merged(ours: dict[str, str], theirs: dict[str, str]) -> CIMultiDict[str]:
+    """*ours*, overruled by *theirs*, however the names are capitalized."""
+    headers = CIMultiDict(ours)
+    headers.update(theirs)
+    return headers
 
 
 def _sent_trace() -> TraceConfig:
     """Calls the request's own ``on_sent`` when its headers go out."""
 
     async def on_headers_sent(_: ClientSession, context: SimpleNamespace, __: Any) -> None:  # Any: no detail is read
-        context.trace_request_ctx()
+        on_sent, context.trace_request_ctx = context.trace_request_ctx, None
+        if on_sent is not None:  # the library sends a second time if a kept connection turns out to be dead
+            on_sent()
 
     trace = TraceConfig()
     trace.on_request_headers_sent.append(on_headers_sent)

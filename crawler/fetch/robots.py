@@ -30,7 +30,14 @@ class RobotsUnavailable(FetchError):
     """The robots.txt cannot be had, so nothing may be fetched there (RFC 9309, section 2.3.1.4)."""
 
     reason = "robots_unavailable"
-    retryable = True
+
+    def __init__(self, url: str, detail: str = "", failures: int = 1, retryable: bool = True) -> None:
+        Exception.__init__(self, url, detail, failures, retryable)
+        self.url = url
+        self.detail = detail
+        self.failures = failures
+        """How often in a row it could not be had."""
+        self.retryable = retryable
 
 
 class RobotsCache:
@@ -41,6 +48,7 @@ class RobotsCache:
         self._user_agent = user_agent
         self._clock = clock
         self._known: OrderedDict[str, tuple[float, Rules | RobotsUnavailable]] = OrderedDict()
+        self._moved: dict[str, tuple[str, int]] = {}
         self._pending: dict[str, asyncio.Future[None]] = {}
 
     def known(self, origin: str) -> Rules | None:
@@ -56,9 +64,12 @@ class RobotsCache:
         return entry[1]
 
     async def fetch(self, origin: str, on_sent: Callable[[], None] | None = None) -> bool:
-        """Get the rules of *origin*. True if this call asked for them, False if it waited for another that did.
+        """Ask for the rules of *origin*: one request on the wire. True if this call asked; one that finds another
+        under way waits for its end, and asks nothing.
 
-        :raises RobotsUnavailable: a server error, a network error, or more than five redirects within the origin
+        The answer may be a redirect; then :meth:`known` has nothing to tell yet, and the next call asks its target.
+
+        :raises RobotsUnavailable: a server error, or a network error
         """
         pending = self._pending.get(origin)
         if pending is not None:
@@ -66,7 +77,12 @@ class RobotsCache:
             return False
         self._pending[origin] = done = asyncio.get_running_loop().create_future()
         try:
-            self._remember(origin, await self._ask(origin, on_sent), KEEP)
+            rules = await self._ask(origin, on_sent)
+            if rules is not None:
+                self._remember(origin, rules, KEEP)
+        except RobotsUnavailable as error:
+            self._remember(origin, error, -1.0)  # known to have failed, but not believed: it may be asked again
+            raise
         finally:
             del self._pending[origin]
             done.set_result(None)
@@ -76,24 +92,30 @@ class RobotsCache:
         """The retries are spent: for a while nothing of *origin* is asked."""
         self._remember(origin, error, KEEP_FAILURE)
 
-    async def _ask(self, origin: str, on_sent: Callable[[], None] | None) -> Rules:
-        url = f"{origin}/robots.txt"
-        for _ in range(MAX_REDIRECTS + 1):
-            try:
-                response = await self._fetcher.fetch(Request(url), on_sent)
-            except FetchError as error:
-                raise RobotsUnavailable(url, f"robots.txt: {error.detail or error.reason}") from error
-            if not response.is_redirect:
-                return self._read(response)
-            target = Base(url).join(response.headers["Location"])
-            if target is None:
-                return ALLOW_ALL
-            url = target
-        return ALLOW_ALL  # RFC 9309: after five redirects it may be taken as unavailable, that is as absent
+    async def _ask(self, origin: str, on_sent: Callable[[], None] | None) -> Rules | None:
+        """The rules; None for a redirect, whose target is asked next."""
+        url, hops = self._moved.pop(origin, (f"{origin}/robots.txt", 0))
+        try:
+            response = await self._fetcher.fetch(Request(url), on_sent)
+        except FetchError as error:
+            detail = f"robots.txt: {error.detail or error.reason}"
+            raise RobotsUnavailable(url, detail, self._failures(origin) + 1, error.retryable) from error
+        if response.status >= 500 or response.status == 429:
+            detail = f"robots.txt answered {response.status}"
+            raise RobotsUnavailable(url, detail, self._failures(origin) + 1)
+        if not response.is_redirect:
+            return self._read(response)
+        target = Base(url).join(response.headers["Location"])
+        if target is None or hops == MAX_REDIRECTS:
+            return ALLOW_ALL  # RFC 9309: after five redirects it may be taken as unavailable, that is as absent
+        self._moved[origin] = (target, hops + 1)
+        return None
+
+    def _failures(self, origin: str) -> int:
+        entry = self._known.get(origin)
+        return entry[1].failures if entry is not None and isinstance(entry[1], RobotsUnavailable) else 0
 
     def _read(self, response: Response) -> Rules:
-        if response.status >= 500 or response.status == 429:
-            raise RobotsUnavailable(response.url, f"robots.txt answered {response.status}")
         if not response.is_success or not response.body:
             return ALLOW_ALL
         return RobotsTxt(response.body, self._user_agent)

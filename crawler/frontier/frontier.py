@@ -35,9 +35,11 @@ class FrontierOptions:
     """The bounds of the crawl that the frontier keeps."""
 
     max_depth: Annotated[
-        int | None, Meta(ge=0, description="follow no link further from a seed than this (unset: any)")
+        Annotated[int, Meta(ge=0)] | None, Meta(description="follow no link further from a seed than this (unset: any)")
     ] = None
-    max_pages: Annotated[int | None, Meta(ge=1, description="stop after so many pages (unset: never)")] = None
+    max_pages: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="stop after so many pages (unset: never)")
+    ] = None
 
 
 class Admission(msgspec.Struct):
@@ -100,10 +102,14 @@ class Frontier:
         referrer = "" if parent is None else parent.referrer if hop else parent.request.url
         redirects = (*parent.redirects, parent.request.url) if parent is not None and hop else ()
         max_depth = self._options.max_depth
-        seed, admits = self._store.seed, self._scope.admits
+        seed, admits, knows = self._store.seed, self._scope.admits, self._store.knows
         offered: list[Entry] = []
         skipped: list[tuple[str, str]] = []
+        duplicates = 0
         for request in requests:
+            if request.unique and not hop and knows(fingerprint(request.url, request, seed)):
+                duplicates += 1  # spelled as it was before, as nine links of ten are: nothing needs to be parsed
+                continue
             target = address(request.url)
             if target is None:
                 skipped.append(("malformed", request.url))
@@ -115,10 +121,19 @@ class Frontier:
             elif max_depth is not None and depth > max_depth:
                 skipped.append(("too_deep", request.url))
             else:
+                if request.url != target.href:
+                    request = request.replace(url=target.href)  # what robots.txt is asked about is what is fetched
                 mark = fingerprint(target.href, request, seed)
                 offered.append(Entry(request, target.host, target.origin, mark, depth, 0, 0, redirects, referrer))
         new = self._store.add(offered) if offered else []
-        return Admission(new, len(offered) - len(new), skipped)
+        if hop and not new:
+            new = [entry for entry in offered if self._returns(entry)]
+        return Admission(new, duplicates + len(offered) - len(new), skipped)
+
+    def _returns(self, entry: Entry) -> bool:
+        """Whether it was redirected to a URL of its own chain, as by a page that sets a cookie and asks again."""
+        seed, request = self._store.seed, entry.request
+        return any(entry.fingerprint == fingerprint(url, request, seed) for url in entry.redirects)
 
     def queue(self, entries: Iterable[Entry]) -> None:
         """Let *entries* wait for their lease."""
@@ -146,22 +161,33 @@ class Frontier:
         self._schedule.started(entry.host, entry, self._loop.time())
         self._settle()
 
-    def set_pace(self, entry: Entry, crawl_delay: float | None = None) -> float:
-        """The robots.txt of *entry*'s host is known: from now on it is asked as its politeness allows.
+    def pause_of(self, entry: Entry) -> float | None:
+        """Seconds between two requests to *entry*'s host; None if :meth:`set_pace` has not been called for it."""
+        return self._schedule.pause_of(entry.host)
+
+    def set_pace(self, entry: Entry, crawl_delay: float | None = None, *, alone: bool = False) -> float:
+        """From now on *entry*'s host is asked as its politeness allows; one request at a time if *alone*, as long as
+        its robots.txt is not known.
 
         Gives the seconds between two requests. Where there are some, :meth:`started` must be called for *entry*.
         """
         hostname = entry.hostname
         politeness = self._manners.of(hostname)
         pause = politeness.pause(hostname, crawl_delay)
-        self._schedule.set_limits(entry.host, entry, politeness.concurrency_per_host, pause)
+        self._schedule.set_limits(entry.host, entry, 1 if alone else politeness.concurrency_per_host, pause)
+        if self._workers:
+            self._settle()  # more of that host's requests may be asked now
         return pause
 
     def refuse(self, entry: Entry, retry_after: float | None) -> None:
         """*entry*'s host said "too much": it rests, for all its URLs."""
         times = self._schedule.refused(entry.host)
         rest = self._manners.of(entry.hostname).rest_after_refusal(times, retry_after)
-        self._schedule.rest(entry.host, self._loop.time() + rest)
+        self.rest(entry, rest)
+
+    def rest(self, entry: Entry, seconds: float) -> None:
+        """Leave *entry*'s host alone for a while."""
+        self._schedule.rest(entry.host, self._loop.time() + seconds)
 
     def accept(self, entry: Entry) -> None:
         """*entry*'s host answered."""
@@ -170,8 +196,8 @@ class Frontier:
     def put_back(self, entry: Entry) -> None:
         """End the lease of *entry* without an outcome: it goes first again (its robots.txt was asked instead)."""
         self._leased -= 1
-        self._schedule.finish(entry.host, entry, self._loop.time())
         self._schedule.add(entry.host, entry, entry.request.priority, first=True)
+        self._schedule.finish(entry.host, entry, self._loop.time())
 
     def finish(self, outcome: Outcome) -> None:
         """End the lease of ``outcome.entry``, and let what it discovered, or its retry, wait."""
@@ -179,12 +205,12 @@ class Frontier:
         self._leased -= 1
         if outcome.verdict is Verdict.DONE:
             self._pages += 1
-        now = None if outcome.verdict is Verdict.SKIPPED else self._loop.time()  # nothing was sent: no pause is owed
-        self._schedule.finish(entry.host, entry, now)
-        if outcome.verdict is Verdict.RETRY:
-            self._schedule.add_later(entry.host, entry, entry.request.priority, outcome.due)
         if outcome.discovered:
             self.queue(outcome.discovered)
+        if outcome.verdict is Verdict.RETRY:
+            self._schedule.add_later(entry.host, entry, entry.request.priority, outcome.due)
+        now = None if outcome.verdict is Verdict.SKIPPED else self._loop.time()  # nothing was sent: no pause is owed
+        self._schedule.finish(entry.host, entry, now)
 
     async def room(self) -> None:
         """Wait until few enough requests wait that another seed may be drawn."""
@@ -235,7 +261,7 @@ class Frontier:
                 self.stopped = "max_pages"
         if self.stopped is not None:
             self._dismiss()
-        elif self._workers:
+        elif self._workers and self._within_budget():
             self._arm_timer()
 
     def _hand_out(self) -> None:
@@ -276,4 +302,7 @@ class Frontier:
         if turn.done() and not turn.cancelled():
             entry = turn.result()
             if entry is not None:
-                self.put_back(entry)
+                self._leased -= 1
+                self._schedule.add(entry.host, entry, entry.request.priority, first=True)
+                self._schedule.finish(entry.host, entry, None)
+                self._settle()

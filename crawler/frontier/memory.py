@@ -20,6 +20,9 @@ class MemoryStore:
     async def open(self) -> Restored:
         return Restored()
 
+    def knows(self, fingerprint: int) -> bool:
+        return fingerprint in self._seen
+
     def add(self, entries: Sequence[Entry]) -> list[Entry]:
         seen = self._seen
         new = []

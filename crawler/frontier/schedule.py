@@ -11,13 +11,28 @@ from __future__ import annotations
 from collections import deque
 from heapq import heappop, heappush
 from itertools import count
+from math import inf
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
 class _Host(Generic[T]):
-    __slots__ = ("launching", "limit", "name", "pause", "queued", "ready_at", "refusals", "running", "waiting")
+    __slots__ = (
+        "is_paced",
+        "later",
+        "launching",
+        "left_at",
+        "limit",
+        "name",
+        "pause",
+        "queued",
+        "ready_at",
+        "refusals",
+        "running",
+        "running_then",
+        "waiting",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -25,9 +40,13 @@ class _Host(Generic[T]):
         self.running = 0
         self.limit = 1
         self.pause = 0.0
+        self.is_paced = False
+        self.later = 0  # of its items, how many wait for their time
         self.ready_at = 0.0
+        self.left_at = -inf  # when something last left for it
         self.launching: T | None = None
         self.refusals = 0
+        self.running_then = 0  # of those that ran when it last refused, how many run still
         self.queued = False  # whether it stands in the turn or among the resting
 
     def may_start(self) -> bool:
@@ -58,9 +77,7 @@ class HostSchedule(Generic[T]):
     def add(self, host: str, item: T, priority: int = 0, *, first: bool = False) -> None:
         """Let *item* wait; with *first* ahead of all others of its priority."""
         number = next(self._front if first else self._number)
-        known = self._hosts.get(host)
-        if known is None:
-            known = self._hosts[host] = _Host(host)
+        known = self._host(host)
         heappush(known.waiting, (-priority, number, item))
         self._waiting += 1
         self._enqueue(known)
@@ -68,6 +85,12 @@ class HostSchedule(Generic[T]):
     def add_later(self, host: str, item: T, priority: int, due: float) -> None:
         """Let *item* wait, not to be taken before *due*."""
         heappush(self._delayed, (due, next(self._number), host, priority, item))
+        self._host(host).later += 1
+
+    def pause_of(self, host: str) -> float | None:
+        """The seconds that :meth:`set_limits` gave; None if it was not called since *host* was last forgotten."""
+        known = self._hosts.get(host)
+        return known.pause if known is not None and known.is_paced else None
 
     def set_limits(self, host: str, item: T, limit: int, pause: float) -> None:
         """How many of *host*'s items may run at once, and the seconds between two starts.
@@ -77,8 +100,11 @@ class HostSchedule(Generic[T]):
         known = self._hosts[host]
         if pause > 0 and known.pause == 0:
             known.launching = item
+        if pause > known.pause:
+            known.ready_at = max(known.ready_at, known.left_at + pause)
         known.limit = limit
         known.pause = pause
+        known.is_paced = True
         self._enqueue(known)
 
     def take(self, now: float) -> T | None:
@@ -106,11 +132,12 @@ class HostSchedule(Generic[T]):
         return None
 
     def started(self, host: str, item: T, now: float) -> None:
-        """*item* has just left for *host*: the pause begins."""
+        """*item* has just left for *host*, perhaps not for the first time (a stale connection): the pause begins."""
         known = self._hosts[host]
+        known.left_at = now
+        known.ready_at = max(known.ready_at, now + known.pause)
         if known.launching is item:
             known.launching = None
-            known.ready_at = max(known.ready_at, now + known.pause)
             self._enqueue(known)
 
     def finish(self, host: str, item: T, now: float | None) -> None:
@@ -121,13 +148,21 @@ class HostSchedule(Generic[T]):
             if now is not None:
                 known.ready_at = max(known.ready_at, now + known.pause)
         known.running -= 1
+        if known.running_then:
+            known.running_then -= 1
         self._enqueue(known)
         self._forget_if_idle(known, now)
 
     def refused(self, host: str) -> int:
-        """*host* said "too much": how often in a row, this time included."""
-        self._hosts[host].refusals += 1
-        return self._hosts[host].refusals
+        """*host* said "too much": how often in a row, this time included.
+
+        What was on its way when it first said so may be refused with it: that is one refusal, not many.
+        """
+        known = self._hosts[host]
+        if not known.running_then:
+            known.refusals += 1
+            known.running_then = known.running
+        return max(1, known.refusals)
 
     def accepted(self, host: str) -> None:
         """*host* answered again: half of its refusals are forgiven."""
@@ -148,9 +183,16 @@ class HostSchedule(Generic[T]):
     def _wake(self, now: float) -> None:
         while self._delayed and self._delayed[0][0] <= now:
             _, _, host, priority, item = heappop(self._delayed)
+            self._hosts[host].later -= 1
             self.add(host, item, priority)
         while self._resting and self._resting[0][0] <= now:
             self._turn.append(heappop(self._resting)[2])
+
+    def _host(self, name: str) -> _Host[T]:
+        known = self._hosts.get(name)
+        if known is None:
+            known = self._hosts[name] = _Host(name)
+        return known
 
     def _enqueue(self, host: _Host[T]) -> None:
         if not host.queued and host.may_start():
@@ -159,10 +201,10 @@ class HostSchedule(Generic[T]):
 
     def _forget_if_idle(self, host: _Host[T], now: float | None) -> None:
         """A host that has nothing to do and is owed no rest takes no memory."""
-        if host.running or host.waiting or host.queued:
+        if host.running or host.waiting or host.later or host.queued:
             return
         if now is None or host.ready_at > now:
             host.queued = True  # comes by once more when its rest is over
             heappush(self._resting, (host.ready_at, next(self._number), host))
-        elif self._hosts.get(host.name) is host:
+        else:
             del self._hosts[host.name]

@@ -67,8 +67,12 @@ class _ItemMeta(msgspec.StructMeta):
                 namespace[field] = [] if rule.many else rule.default
         options.setdefault("kw_only", True)
         cls: Any = super().__new__(mcls, name, bases, namespace, **options)
+        for field in rules:
+            if field not in cls.__struct_fields__:
+                raise TypeError(f"{name}.{field} has a rule but no type: write {field}: str = css(...)")
         inherited = {field: rule for base in reversed(bases) for field, rule in getattr(base, "__rules__", {}).items()}
-        cls.__rules__ = {**inherited, **rules}
+        kept = {field: rule for field, rule in inherited.items() if field not in namespace}  # a plain value replaces it
+        cls.__rules__ = {**kept, **rules}
         return cls
 
 
@@ -112,6 +116,8 @@ class Plan(msgspec.Struct, frozen=True):
     """How an item type is filled from a page."""
 
     rules: tuple[FieldRule, ...]
+    required: tuple[str, ...]
+    """Fields that have neither a rule nor a default."""
     takes_url: bool
     """Whether a field named ``url``, without a rule of its own, gets the page's URL."""
 
@@ -120,15 +126,15 @@ class Plan(msgspec.Struct, frozen=True):
 def plan_of(item_type: type[Item]) -> Plan:
     """Worked out once for each type, when it is first used: annotations may name types that come later."""
     css_rules: dict[str, Css] = getattr(item_type, "__rules__", {})
-    rules = []
-    takes_url = False
-    for field in msgspec.structs.fields(item_type):
-        rule = css_rules.get(field.name)
-        if rule is not None:
-            rules.append(FieldRule(field.name, rule, field.type, field.type is str, _allows_none(field.type)))
-        elif field.name == "url":
-            takes_url = True
-    return Plan(tuple(rules), takes_url)
+    fields = msgspec.structs.fields(item_type)
+    rules = [
+        FieldRule(field.name, css_rules[field.name], field.type, field.type is str, _allows_none(field.type))
+        for field in fields
+        if field.name in css_rules
+    ]
+    others = [field for field in fields if field.name not in css_rules]
+    required = tuple(field.name for field in others if field.required)
+    return Plan(tuple(rules), required, any(field.name == "url" for field in others))
 
 
 def _allows_none(annotation: Any) -> bool:  # Any: a type expression

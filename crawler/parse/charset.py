@@ -12,8 +12,15 @@ _PRESCAN = 1024
 """Bytes in which a ``<meta charset>`` is looked for; the Standard's number."""
 _GUESS = 64 * 1024
 """Bytes given to the detector, which holds the GIL while it reads: 64 KiB take some 4 ms."""
-_META = re.compile(rb"<!--.*?(?:-->|\Z)|<meta[\s/]([^>]*)", re.IGNORECASE | re.DOTALL)
-_META_CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([^\s\"'/>;]+)", re.IGNORECASE)
+_META = re.compile(rb"<(?:!--|meta[\s/]([^>]*)>)", re.IGNORECASE)
+"""A comment's begin, or a whole ``<meta>`` tag."""
+_CHARSET = re.compile(rb"charset", re.IGNORECASE)
+_ATTRIBUTE = re.compile(rb"([^\s=/\"']+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"']+))")
+_CONTENT_CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([^\s\"';]+)", re.IGNORECASE)
+_NEVER_IN_META = {"utf-16le": "utf-8", "utf-16be": "utf-8", "x-user-defined": "windows-1252"}
+"""The Standard: what could be read as a ``<meta>`` at all is no UTF-16."""
+_WIDER = {"gbk": "gb18030", "euc-jp": "euc_jis_2004"}
+"""Python's codecs that read all that its narrower ones do, and the € and ① that the Standard's read, too."""
 _HEADER_CHARSET = re.compile(r"charset\s*=\s*\"?([^\s\";]+)", re.IGNORECASE)
 
 
@@ -37,6 +44,8 @@ def decode(body: bytes, encoding: str) -> str:
     found = webencodings.lookup(encoding)
     if found is None:
         return body.decode("utf-8", "replace")
+    if found.name in _WIDER:
+        return body.decode(_WIDER[found.name], "replace")
     return str(found.codec_info.decode(body, "replace")[0])
 
 
@@ -47,21 +56,38 @@ def _from_header(content_type: str) -> str | None:
 
 
 def _from_meta(body: bytes) -> str | None:
-    for match in _META.finditer(body, 0, _PRESCAN):
-        if match[1] is None:
-            continue  # a comment
-        charset = _META_CHARSET.search(match[1])
-        if charset is not None:
-            name = _name(charset[1].decode("latin-1"))
+    position = 0
+    while (match := _META.search(body, position, _PRESCAN)) is not None:
+        position = match.end()
+        if match[1] is None:  # a comment: what it holds is no tag
+            end = body.find(b"-->", position - 2, _PRESCAN)
+            if end < 0:
+                return None
+            position = end
+        elif _CHARSET.search(match[1]):
+            label = _meta_label(match[1])
+            name = None if label is None else _name(label.rstrip(b"/").decode("latin-1"))
             if name is not None:
-                return "utf-8" if name.startswith("utf-16") else name  # the Standard: a meta in UTF-16 cannot be
+                return _NEVER_IN_META.get(name, name)
     return None
+
+
+@lru_cache(maxsize=1024)
+def _meta_label(attributes: bytes) -> bytes | None:
+    """``charset="…"``, or that of a ``content`` beside ``http-equiv="content-type"``: a description may say anything."""
+    values: dict[bytes, bytes] = {}
+    for name, *quotings in _ATTRIBUTE.findall(attributes):
+        values.setdefault(name.lower(), b"".join(quotings))
+    if b"charset" not in values and values.get(b"http-equiv", b"").lower() == b"content-type":
+        match = _CONTENT_CHARSET.search(values.get(b"content", b""))
+        return None if match is None else bytes(match[1])
+    return values.get(b"charset")
 
 
 @lru_cache(maxsize=1024)
 def _name(label: str) -> str | None:
     """The Standard's name for *label*; None for one that it does not know, which is as if none had been given."""
-    found = webencodings.lookup(label)
+    found = webencodings.lookup(label) if label.isascii() else None
     return None if found is None else str(found.name)
 
 
@@ -78,4 +104,5 @@ def _guess(body: bytes) -> str:
 
     detector = EncodingDetector()
     detector.feed(body[:_GUESS], last=len(body) <= _GUESS)
-    return _name(str(detector.guess(tld=None, allow_utf8=False))) or "windows-1252"
+    guess = str(detector.guess(tld=None, allow_utf8=False))
+    return "windows-874" if guess == "cp874" else _name(guess) or "windows-1252"  # the one that it calls as Python does

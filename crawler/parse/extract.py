@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, TypeVar
 
 import msgspec
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from crawler.items.item import MISSING, FieldRule, Item, plan_of
-from crawler.parse.select import first_values
+from crawler.items.item import MISSING, Css, FieldRule, Item, plan_of
+from crawler.parse.select import first_texts, texts
 
 I = TypeVar("I", bound=Item)  # noqa: E741 (a type variable, and the only one here)
 
@@ -23,36 +24,41 @@ def extract(item_type: type[I], root: LexborHTMLParser | LexborNode, url: str) -
     values: dict[str, Any] = {rule.name: _value(root, rule) for rule in plan.rules}  # Any: of each field's type
     if plan.takes_url:
         values["url"] = url
-    for name in item_type.__struct_fields__:
-        if name not in values and not _has_default(item_type, name):
-            values[name] = msgspec.UNSET
+    for name in plan.required:
+        values.setdefault(name, msgspec.UNSET)
     return item_type(**values)
 
 
 def _value(root: LexborHTMLParser | LexborNode, rule: FieldRule) -> Any:
     css = rule.css
-    found = []
-    for text in first_values(root, css.query):
-        if css.pattern is not None:
-            match = css.pattern.search(text)
-            if match is None:
-                continue
-            text = match[1] if css.pattern.groups and match[1] is not None else match[0]
-        text = text.strip()
-        found.append(text if css.then is None else css.then(text))
-        if not css.many:
-            break
     if css.many:
-        return rule.convert(found)
-    if found:
-        return rule.convert(found[0])
+        matches = [_match(css, text) for text in texts(root, css.query)]
+        found = [match for match in matches if match is not None]
+        return rule.convert(found if css.then is None else [css.then(match) for match in found])
+    match = _first_match(root, css)
+    if match is not None:
+        return rule.convert(match if css.then is None else css.then(match))
     if css.default is not MISSING:
-        return css.default
+        return copy(css.default)  # a list of its own for each item
     return None if rule.allows_none else msgspec.UNSET
 
 
-def _has_default(item_type: type[Item], name: str) -> bool:
-    for field in msgspec.structs.fields(item_type):
-        if field.name == name:
-            return not field.required
-    return True
+def _first_match(root: LexborHTMLParser | LexborNode, css: Css) -> str | None:
+    known = first_texts(root, css.query)
+    if known is None:
+        return None
+    for text in known:
+        match = _match(css, text)
+        if match is not None:
+            return match
+    rest = (_match(css, text) for text in texts(root, css.query)[len(known) :])
+    return next((match for match in rest if match is not None), None)
+
+
+def _match(css: Css, text: str) -> str | None:
+    if css.pattern is None:
+        return text.strip()
+    match = css.pattern.search(text)
+    if match is None:
+        return None
+    return (match[1] if css.pattern.groups and match[1] is not None else match[0]).strip()

@@ -13,18 +13,15 @@ from crawler.errors import MissingExtra
 from crawler.items.item import Item
 from crawler.parse.charset import decode, encoding_of
 from crawler.parse.extract import extract
-from crawler.parse.select import Node, Selection, select
-from crawler.request import Request
+from crawler.parse.select import Node, Selection, address_of, hrefs, select
+from crawler.request import Request, callback_name
 from crawler.response import Headers, Response
 from crawler.urls.url import Base
 
 I = TypeVar("I", bound=Item)  # noqa: E741 (a type variable, and the only one here)
-_BINARY = frozenset(
-    b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x0b\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1c\x1d\x1e\x1f"
-)
-"""Bytes that no text holds. WHATWG MIME Sniffing, section 3: "binary data byte"."""
 _SNIFF = 512
-_LINK_ATTRS = ("href", "src")
+"""Bytes in which a NUL tells of a binary body, whatever its header says."""
+_NO_TEXT = frozenset({"application/pdf", "application/zip", "application/gzip", "application/octet-stream"})
 
 
 class Page:
@@ -86,8 +83,8 @@ class Page:
     @property
     def is_text(self) -> bool:
         """Whether the body can be a document at all. An image or an archive is not, whatever its header says."""
-        return _may_be_text(self.content_type) and not (
-            _BINARY.intersection(self.body[:_SNIFF]) and not self.encoding.startswith("utf-16")
+        return _may_be_text(self.content_type) and (
+            self.body.find(b"\0", 0, _SNIFF) < 0 or self.encoding.startswith("utf-16")
         )
 
     @property
@@ -97,7 +94,7 @@ class Page:
             if not self.is_text:
                 self._tree = LexborHTMLParser("")
             elif self.encoding == "utf-8":
-                self._tree = LexborHTMLParser(self.body)  # Lexbor reads UTF-8, and mends it as browsers do
+                self._tree = LexborHTMLParser(self._utf8())  # Lexbor reads it, and mends it as browsers do
             else:
                 self._tree = LexborHTMLParser(self.text)
         return self._tree
@@ -123,7 +120,7 @@ class Page:
         :raises ValueError: it is none; the message shows how it begins
         """
         try:
-            return msgspec.json.decode(self.body if self.encoding == "utf-8" else self.text)
+            return msgspec.json.decode(self._utf8() if self.encoding == "utf-8" else self.text)
         except msgspec.DecodeError as error:
             begin = self.text[:60]
             raise ValueError(f"{self.url} is no JSON ({error}); it begins with {begin!r}") from None
@@ -142,10 +139,10 @@ class Page:
 
         :raises ValueError: there is no address in it
         """
-        address = _address(href)
+        address = address_of(href)
         if address is None:
             raise ValueError(f"{href!r} has no address to follow: no href, no src, no text")
-        return self._request(self.urljoin(address), callback, request_fields)
+        return Request(self.urljoin(address), callback_name(callback), **request_fields)
 
     def follow_all(
         self,
@@ -161,19 +158,13 @@ class Page:
         """
         if links is None and css is None:
             raise TypeError("follow_all() needs links: a CSS query, elements or addresses")
-        join = self._base_url().join
-        known: set[str] = set()
-        for address in self._addresses(css if css is not None else links or ()):
-            url = join(address)
-            if url is not None and url not in known:
-                known.add(url)
-                yield self._request(url, callback, request_fields)
+        name = callback_name(callback)
+        for url in self._joined(css if css is not None else links or ()):
+            yield Request(url, name, **request_fields)
 
     def links(self) -> list[str]:
         """The absolute http(s) URLs that the page links to (``a`` and ``area``), without fragments, each once."""
-        join = self._base_url().join
-        joined = (join(address) for address in self._addresses("a[href], area[href]"))
-        return list(dict.fromkeys(url.partition("#")[0] for url in joined if url is not None))
+        return list(dict.fromkeys(url.partition("#")[0] for url in self._joined("a[href], area[href]")))
 
     def extract(self, item_type: type[I]) -> I:
         """An item of that type, its fields filled from the page."""
@@ -186,47 +177,24 @@ class Page:
     def __repr__(self) -> str:
         return f"<Page {self.status} {self.url}>"
 
-    def _request(self, url: str, callback: str | Callable[..., Any] | None, fields: dict[str, Any]) -> Request:
-        return Request(url, "parse" if callback is None else callback, **fields)  # type: ignore[arg-type]  # a bound method is turned into its name
+    def _utf8(self) -> bytes:
+        """The body without a byte order mark, which is no part of the document."""
+        return self.body.removeprefix(b"\xef\xbb\xbf")
 
     def _base_url(self) -> Base:
         if self._base is None:
-            base = self.tree.css_first("base[href]") if b"<base" in self.body or b"<BASE" in self.body else None
-            href = base.attributes.get("href") if base is not None else None
+            href = next((href for base in self.tree.tags("base") if (href := base.attrs.get("href"))), None)
             self._base = Base((Base(self.url).join(href) if href else None) or self.url)
         return self._base
 
-    def _addresses(self, links: str | Iterable[str | Node]) -> Iterator[str]:
-        if not isinstance(links, str):
-            for link in links:
-                address = _address(link)
-                if address is not None:
-                    yield address
-            return
-        for node in self.css(links):
-            address = _address(node)
-            if address is not None:
-                yield address
-
-
-def _address(link: str | Node | Selection | None) -> str | None:
-    if isinstance(link, Selection):
-        if len(link) != 1:
-            raise ValueError(f"follow() takes one link, not {len(link)}; follow_all() takes many")
-        link = link[0]
-    if isinstance(link, str):
-        return link
-    if link is None or not link.is_element:
-        return None if link is None else link.get()
-    attributes = link.raw.attributes
-    for name in _LINK_ATTRS:
-        if attributes.get(name) is not None:
-            return attributes[name]
-    return None
+    def _joined(self, links: str | Iterable[str | Node]) -> list[str]:
+        """The absolute http(s) URLs that *links* lead to, each once."""
+        addresses = hrefs(self.tree, links) if isinstance(links, str) else map(address_of, links)
+        return self._base_url().join_all(addresses)
 
 
 @lru_cache(maxsize=1024)
 def _may_be_text(content_type: str) -> bool:
     mime = content_type.partition(";")[0].strip().lower()
     kind, _, subtype = mime.partition("/")
-    return kind not in ("image", "audio", "video", "font") or "xml" in subtype
+    return "xml" in subtype or (kind not in ("image", "audio", "video", "font") and mime not in _NO_TEXT)

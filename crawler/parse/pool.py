@@ -16,7 +16,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import dataclass
-from typing import Annotated, Generic, TypeVar
+from multiprocessing.context import SpawnContext, SpawnProcess
+from typing import Annotated, Any, Generic, TypeVar
 
 from msgspec import Meta
 
@@ -25,13 +26,17 @@ from crawler.errors import ParseProcessDied, ParseTimeout
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 
+_START_TIMEOUT = 60.0
+"""Seconds that a new process gets to be ready; a fresh interpreter takes some 0.2 s on an idle machine."""
+
 
 @dataclass(frozen=True, slots=True)
 class PoolOptions:
     """The processes for ``@cpu_bound`` callbacks."""
 
     parse_processes: Annotated[
-        int | None, Meta(ge=1, description="processes for @cpu_bound callbacks (unset: one for each core)")
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="processes for @cpu_bound callbacks (unset: one for each core)"),
     ] = None
     parse_timeout: Annotated[
         float, Meta(gt=0, description="seconds after which a parse process that gives no answer is killed")
@@ -56,6 +61,7 @@ class ParsePool(Generic[Task, Answer]):
         self._timeout = options.parse_timeout
         self._idle: asyncio.LifoQueue[_Process | None] = asyncio.LifoQueue()
         self._processes: set[_Process] = set()
+        self._is_closed = False
         for _ in range(options.parse_processes or os.cpu_count() or 1):
             self._idle.put_nowait(None)
 
@@ -67,8 +73,9 @@ class ParsePool(Generic[Task, Answer]):
         """
         process = await self._idle.get()
         try:
-            if process is None:
-                process = await self._launch()
+            if process is None or not process.is_alive:
+                process = self._replace(process)
+                await process.launch()
             return await process.run(self._work, task, self._timeout)
         except (ParseProcessDied, ParseTimeout, asyncio.CancelledError):
             if process is not None:  # it is dead, or still busy with a page that nobody waits for
@@ -80,15 +87,20 @@ class ParsePool(Generic[Task, Answer]):
             self._idle.put_nowait(process)
 
     async def close(self) -> None:
-        """End every process."""
+        """End every process. Tasks that are under way end with :class:`ParseProcessDied`."""
+        self._is_closed = True
         processes, self._processes = self._processes, set()
         for process in processes:
             process.kill()
 
-    async def _launch(self) -> _Process:
+    def _replace(self, dead: _Process | None) -> _Process:
+        if self._is_closed:
+            raise ParseProcessDied("the parse processes were closed")
+        if dead is not None:
+            self._processes.discard(dead)
+            dead.kill()
         process = _Process(*self._start)
         self._processes.add(process)
-        await process.launch()
         return process
 
 
@@ -96,34 +108,54 @@ class _Process:
     """An executor of one process."""
 
     def __init__(self, prepare: Callable[[object], None], context: object) -> None:
-        spawn = multiprocessing.get_context("spawn")  # a fork of a program with threads and a loop may hang
-        self._executor = ProcessPoolExecutor(1, spawn, _begin, (prepare, context))
-        self._pid: int | None = None
+        self._spawn = _Spawn()
+        self._executor = ProcessPoolExecutor(1, self._spawn, _begin, (prepare, context))
+
+    @property
+    def is_alive(self) -> bool:
+        process = self._spawn.process
+        return process is not None and process.is_alive()
 
     async def launch(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            self._pid = await loop.run_in_executor(self._executor, os.getpid)
-        except BrokenExecutor as error:
+            async with asyncio.timeout(_START_TIMEOUT):
+                await loop.run_in_executor(self._executor, os.getpid)
+        except TimeoutError as error:
+            raise ParseTimeout(f"a parse process was not ready within {_START_TIMEOUT:g} s and was killed") from error
+        except (BrokenExecutor, OSError) as error:
             raise ParseProcessDied("a parse process could not be started: it ended at once") from error
 
     async def run(self, work: Callable[[Task], Answer], task: Task, timeout: float) -> Answer:
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout) as limit:
                 return await loop.run_in_executor(self._executor, work, task)
         except BrokenExecutor as error:
             raise ParseProcessDied("its parse process died (killed, crashed, or out of memory)") from error
         except TimeoutError as error:
+            if not limit.expired():
+                raise  # it is the work's own
             raise ParseTimeout(f"its parse process gave no answer in {timeout:g} s and was killed") from error
 
     def kill(self) -> None:
-        if self._pid is not None:
-            try:
-                os.kill(self._pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # dead already
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        process = self._spawn.process
+        if process is not None and process.is_alive():
+            process.kill()
+        self._executor.shutdown(wait=False)  # what it still holds ends with BrokenExecutor
+
+
+class _Spawn(SpawnContext):
+    """Starts fresh interpreters: a fork of a program with threads and a loop may hang. Remembers what it started.
+
+    Killing goes by this object and not by a number, which may be another process's after the own one has ended.
+    """
+
+    process: SpawnProcess | None = None
+
+    def Process(self, *args: Any, **kwargs: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802 (the library's name; Any: its arguments)
+        self.process = SpawnProcess(*args, **kwargs)
+        return self.process
 
 
 def _begin(prepare: Callable[[object], None], context: object) -> None:

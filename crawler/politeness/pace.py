@@ -5,7 +5,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -19,8 +21,8 @@ class Politeness:
     """The courtesy shown to one host. All times are in seconds."""
 
     delay: Annotated[
-        float | None,
-        Meta(ge=0, description="seconds between two requests to one host (unset: 0.25, and 0 on loopback)"),
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="seconds between two requests to one host (unset: 0.25, and 0 on loopback)"),
     ] = None
     concurrency_per_host: Annotated[
         int, Meta(ge=1, description="requests at once to one host (8, as Scrapy has; browsers use 6)")
@@ -71,7 +73,7 @@ class Manners:
         return found
 
     def _look_up(self, hostname: str) -> Politeness:
-        name = hostname
+        name = hostname.rstrip(".")
         while name:
             if name in self._overrides:
                 return replace(self._default, **self._overrides[name])
@@ -79,9 +81,10 @@ class Manners:
         return self._default
 
 
+@lru_cache(maxsize=4096)
 def is_loopback(hostname: str) -> bool:
     """Whether *hostname* is this machine: ``localhost``, 127.0.0.0/8 or ``[::1]``."""
-    if hostname == "localhost" or hostname.endswith(".localhost"):
+    if f".{hostname.rstrip('.')}".endswith(".localhost"):
         return True
     try:
         return ipaddress.ip_address(hostname.strip("[]")).is_loopback
@@ -90,13 +93,17 @@ def is_loopback(hostname: str) -> bool:
 
 
 def retry_after_seconds(value: str | None, now: float) -> float | None:
-    """RFC 9110, section 10.2.3: seconds, or a date from which *now* (a Unix time) is taken. None if unreadable."""
+    """RFC 9110, section 10.2.3: seconds, or a date from which *now* (a Unix time) is taken. None if unreadable.
+
+    A date without a zone is in UTC: the old asctime form has none.
+    """
     if not value:
         return None
     text = value.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])  # thirty years are enough
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+        date = parsedate_to_datetime(text)
+        return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)
     except (ValueError, TypeError, OverflowError):
         return None

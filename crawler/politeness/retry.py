@@ -30,11 +30,12 @@ class Retry:
         """Seconds before another try after *attempts* of them; None if that was the last one.
 
         *chance* is a random number in [0, 1): the wait is spread over half to one and a half of its nominal length,
-        so that the URLs that one outage struck do not come back together.
+        so that the URLs that one outage struck do not come back together. It is never past ``retry_backoff_max``.
         """
         if attempts > self.retries:
             return None
-        return min(self.retry_backoff * 2.0 ** (attempts - 1), self.retry_backoff_max) * (0.5 + chance)
+        longest = self.retry_backoff_max / 1.5  # what is left when the spread is taken off
+        return min(self.retry_backoff * 2.0 ** (attempts - 1), longest) * (0.5 + chance)
 
 
 def may_repeat(method: str, reason: str, status: int | None) -> bool:

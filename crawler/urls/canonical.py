@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-_ESCAPE = re.compile(r"%([0-9a-fA-F]{2})")
+_ESCAPE = re.compile(r"%([0-9a-fA-F]{2})?")
 _UNRESERVED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~")
 
 
@@ -18,9 +18,11 @@ def drop_fragment(url: str) -> str:
 
 
 def normalize_escapes(url: str) -> str:
-    """RFC 3986, section 6.2.2: ``%7e`` is ``~``, and ``%c3`` is ``%C3``."""
+    """RFC 3986, section 6.2.2: ``%7e`` is ``~``, and ``%c3`` is ``%C3``. A bare ``%`` is ``%25``, as servers read it."""
 
     def normal(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return "%25"  # else ``%%37e`` would become ``%7e``, which says something else
         character = chr(int(match[1], 16))
         return character if character in _UNRESERVED else match[0].upper()
 
@@ -29,7 +31,8 @@ def normalize_escapes(url: str) -> str:
 
 def drop_empty_query(url: str) -> str:
     """``/a?`` and ``/a`` name one page on every server met so far."""
-    return url.removesuffix("?")
+    path, _, query = url.partition("?")
+    return url if query else path
 
 
 def sort_query(url: str) -> str:

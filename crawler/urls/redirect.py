@@ -2,44 +2,69 @@
 
 from __future__ import annotations
 
+import re
+
 from crawler.request import Entry, Request
 from crawler.urls.url import Base, address
 
 MAX_REDIRECTS = 20
 """Hops from the first URL, as the Fetch Standard and every browser have it."""
-_REWRITING = (301, 302, 303)
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+"""RFC 9110, section 9.2.1."""
 _SAFE_HEADERS = frozenset({"accept", "accept-language", "user-agent"})
 """What may follow to another origin; anything else that a user set might be a secret."""
+_BODY_HEADERS = frozenset(
+    {"content-encoding", "content-language", "content-length", "content-location", "content-type"}
+)
+"""What goes with a body that is dropped. RFC 9110, section 15.4, step 5."""
+_RAW_BYTE = re.compile("[\udc80-\udcff]")
+"""A byte of a header that is no UTF-8, as Python's ``surrogateescape`` has it."""
 
 
 def redirected(entry: Entry, status: int, location: str) -> Request | str:
     """The request that follows *entry*'s redirect, or in words why there is none.
 
-    301, 302 and 303 turn a POST into a GET without a body; 307 and 308 repeat it, but not at another origin.
+    301 and 302 turn a POST into a GET without a body, 303 every method but HEAD, as the Fetch Standard has it; else
+    the request is repeated, but nothing that has a body or an effect is repeated at another origin.
     """
     request = entry.request
     if len(entry.redirects) >= MAX_REDIRECTS:
         return f"more than {MAX_REDIRECTS} redirects"
     base = Base(request.url)
-    url = base.join(location.strip())
+    url = base.join(_RAW_BYTE.sub(_escape, location.strip()))
     target = address(url) if url else None
     if url is None or target is None:
         return f"it redirects to {location[:200]!r}, which is no http URL"
-    rewrites = status in _REWRITING and request.method not in ("GET", "HEAD")
+    leaves = target.origin != entry.origin
     has_payload = request.body is not None or request.json is not None or request.form is not None
-    if has_payload and not rewrites and target.origin != entry.origin:
+    if _becomes_get(request.method, status) or (status == 303 and has_payload):
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in _BODY_HEADERS}
+        method = "HEAD" if request.method == "HEAD" else "GET"
+        request = request.replace(method=method, headers=headers, body=None, json=None, form=None)
+    elif leaves and (has_payload or request.method not in _SAFE_METHODS):
         return f"its {request.method} would be repeated at another origin ({target.origin})"
-    if rewrites or (has_payload and status == 303):
-        request = request.replace(method="GET", body=None, json=None, form=None)
-    if target.origin != entry.origin:
+    if leaves:
         request = request.replace(headers=_without_secrets(request.headers), cookies={})
-    url = _without_userinfo(url)
-    returns = url == request.url or url in entry.redirects  # a page that sets a cookie and sends us back to itself
-    return request.replace(url=url, unique=request.unique and not returns)
+    if leaves or _userinfo(url) != _userinfo(base.join("") or ""):
+        url = _without_userinfo(url)
+    return request.replace(url=url)
+
+
+def _becomes_get(method: str, status: int) -> bool:
+    return method == "POST" if status in (301, 302) else status == 303 and method not in ("GET", "HEAD")
+
+
+def _escape(byte: re.Match[str]) -> str:
+    """As Chromium does: the server named these bytes, whatever encoding it had in mind."""
+    return f"%{ord(byte[0]) - 0xDC00:02X}"
 
 
 def _without_secrets(headers: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name.lower() in _SAFE_HEADERS}
+
+
+def _userinfo(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0].rpartition("@")[0]
 
 
 def _without_userinfo(url: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from upa_url import URL
@@ -30,12 +31,27 @@ class Base:
     __slots__ = ("_url",)
 
     def __init__(self, url: str) -> None:
-        self._url: URL | None = URL.parse(url)
+        self._url: URL | None = _parse(url, None)
 
     def join(self, href: str) -> str | None:
         """The absolute URL that *href* means here; None if it is malformed or not http(s), as ``mailto:`` is."""
         url = _parse(href, self._url)
         return url.href if url is not None and url.protocol in _HTTP else None
+
+    def join_all(self, hrefs: Iterable[str | None]) -> list[str]:
+        """What :meth:`join` gives for each of *hrefs*, each URL once, without the Nones."""
+        parse, base = URL.parse, self._url
+        joined: dict[str, None] = {}
+        for href in dict.fromkeys(hrefs):
+            if href is None:
+                continue
+            try:
+                url = parse(href, base) if base is not None else parse(href)
+            except (TypeError, UnicodeError):  # as in _parse, which would cost a call for each link
+                continue
+            if url is not None and url.protocol in _HTTP:
+                joined[url.href] = None
+        return list(joined)
 
     def resolve(self, href: str) -> str | None:
         """Like :meth:`join`, for any scheme."""
@@ -51,7 +67,7 @@ def address(url: str) -> Address | None:
     href = parsed.href
     if "#" in href:
         href = href[: href.index("#")]
-    if len(href) > MAX_URL or not parsed.hostname:
+    if len(href) > MAX_URL:
         return None
     return Address(href, parsed.host, parsed.hostname, parsed.origin)
 
@@ -63,9 +79,7 @@ def why_not(url: str) -> str:
         return "it is not an absolute URL; one begins with http:// or https://"
     if parsed.protocol not in _HTTP:
         return f"{parsed.protocol} is a scheme that a crawl does not follow; only http and https are"
-    if len(parsed.href) > MAX_URL:
-        return f"it is longer than {MAX_URL} characters"
-    return "it names no host"
+    return f"it is longer than {MAX_URL} characters"
 
 
 def _parse(url: str, base: URL | None) -> URL | None:

@@ -34,9 +34,7 @@ ROOT = Path(__file__).parents[2]
 PRODUCT = re.compile(r"/catalogue/[a-z0-9-]+_\d+/index\.html")
 TABLE = pages(240, slow_seconds=0.05)
 PRODUCTS = {path: answer for path, answer in TABLE.items() if PRODUCT.fullmatch(path)}
-LATIN_1_PAGE = next(
-    path for path, answer in TABLE.items() if "iso-8859-1" in answer.headers.get("Content-Type", "")
-)
+LATIN_1_PAGE = next(path for path, answer in TABLE.items() if "iso-8859-1" in answer.headers.get("Content-Type", ""))
 SLOW_PAGE = next(path for path, answer in TABLE.items() if answer.delay)
 
 
@@ -103,9 +101,7 @@ def test_the_same_shop_has_the_same_pages_in_every_process() -> None:
         print(sha256(repr(pages(30)).encode()).hexdigest())
     """
     environment = {**os.environ, "PYTHONHASHSEED": "1"}
-    other = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, check=True
-    )
+    other = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, check=True)
     assert other.stdout.decode().strip() == sha256(repr(pages(30)).encode()).hexdigest()
 
 
@@ -171,9 +167,7 @@ def test_following_next_from_the_index_passes_every_book_once() -> None:
     path = "/"
     while True:
         tree = parse(TABLE[path])
-        seen += [
-            urljoin(path, node.attributes["href"] or "") for node in tree.css("article.product_pod h3 a")
-        ]
+        seen += [urljoin(path, node.attributes["href"] or "") for node in tree.css("article.product_pod h3 a")]
         following = tree.css_first("li.next a")
         if following is None:
             break
@@ -236,9 +230,7 @@ def test_head_is_answered_with_the_headers_of_get_and_no_body(client: http.clien
     assert (nothing, head.getheader("Content-Length")) == (b"", str(len(body)))
 
 
-@pytest.mark.parametrize(
-    ("method", "status"), [("POST", 405), ("DELETE", 405), ("OPTIONS", 405), ("BREW", 501)]
-)
+@pytest.mark.parametrize(("method", "status"), [("POST", 405), ("DELETE", 405), ("OPTIONS", 405), ("BREW", 501)])
 def test_other_methods_are_refused_and_the_next_request_is_not_confused(
     client: http.client.HTTPConnection, method: str, status: int
 ) -> None:
@@ -328,9 +320,7 @@ def test_the_command_prints_its_address_and_serves_until_ctrl_c() -> None:
         main(["--port", "0", "--books", "3"])
     """
     command = [sys.executable, "-c", code]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as child:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         url = child.stdout.readline().strip()
         client = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
@@ -349,9 +339,7 @@ def test_the_command_prints_its_address_and_serves_until_ctrl_c() -> None:
         (["--port", "x"], "int"),
     ],
 )
-def test_a_wrong_argument_is_named(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_wrong_argument_is_named(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main(arguments)
     assert exit_.value.code == 2

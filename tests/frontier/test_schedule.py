@@ -1,0 +1,477 @@
+"""Which host may be asked next. No loop and no clock: the time is an argument."""
+
+from collections import Counter
+from sys import intern
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from crawler.frontier.schedule import HostSchedule
+
+HOSTS = ["a.example", "b.example", "c.example"]
+
+
+def filled(**items: str) -> HostSchedule[str]:
+    """A schedule in which each host has its items, one letter each."""
+    schedule: HostSchedule[str] = HostSchedule()
+    for host, letters in items.items():
+        for letter in letters:
+            schedule.add(host, intern(letter))  # items are told apart by identity, as entries are
+    return schedule
+
+
+def known(limit: int = 8, pause: float = 0.0, **items: str) -> HostSchedule[str]:
+    """The same, where each host may run *limit* at once: its robots.txt was read, at no time."""
+    schedule: HostSchedule[str] = HostSchedule()
+    for host in items:
+        schedule.add(host, f"{host}/robots.txt", priority=1000)
+    for host, letters in items.items():
+        for letter in letters:
+            schedule.add(host, intern(letter))  # items are told apart by identity, as entries are
+    robots = {host: schedule.take(0.0) or "" for host in items}
+    for host, item in robots.items():
+        assert item == f"{host}/robots.txt"
+        schedule.set_limits(host, item, limit, pause)
+        schedule.finish(host, item, None)
+    return schedule
+
+
+def taken(schedule: HostSchedule[str], now: float) -> str:
+    """Everything that may be asked at *now*."""
+    letters = ""
+    while (item := schedule.take(now)) is not None:
+        letters += item
+    return letters
+
+
+def test_an_empty_schedule_has_nothing_to_give_and_nothing_to_wait_for() -> None:
+    schedule: HostSchedule[str] = HostSchedule()
+
+    assert (schedule.take(0.0), schedule.next_ready(), len(schedule), schedule.hosts) == (None, None, 0, 0)
+
+
+def test_a_host_that_is_not_known_yet_is_asked_for_one_thing_at_a_time() -> None:
+    schedule = filled(a="xyz")
+
+    assert taken(schedule, 0.0) == "x"
+
+    schedule.finish("a", "x", 1.0)
+    assert taken(schedule, 1.0) == "y"
+
+
+def test_no_more_than_its_limit_runs_at_a_host_at_once() -> None:
+    schedule = known(limit=3, a="vwxyz")
+
+    assert taken(schedule, 0.0) == "vwx"
+
+    schedule.finish("a", "w", 0.0)
+    assert taken(schedule, 0.0) == "y"
+
+
+def test_a_limit_that_is_raised_lets_more_run_at_once() -> None:
+    schedule = filled(a="xyz")
+    assert taken(schedule, 0.0) == "x"
+
+    schedule.set_limits("a", "x", 2, 0.0)
+
+    assert taken(schedule, 0.0) == "y"
+
+
+def test_hosts_take_turns() -> None:
+    schedule = known(a="123456", b="pqr", c="x")
+
+    assert taken(schedule, 0.0) == "1px2q3r456"
+
+
+def test_a_host_with_much_to_do_does_not_keep_a_new_one_waiting() -> None:
+    schedule = known(limit=100, a="123456789")
+    assert [schedule.take(0.0) for _ in range(3)] == ["1", "2", "3"]
+
+    schedule.add("b", "x")
+
+    assert [schedule.take(0.0) for _ in range(3)] == ["4", "x", "5"]
+
+
+def test_within_a_host_higher_priority_goes_first_then_what_was_discovered_first() -> None:
+    schedule = known(a="")
+    for letter, priority in (("c", 0), ("d", 0), ("e", -1), ("a", 5), ("b", 5)):
+        schedule.add("a", letter, priority)
+
+    assert taken(schedule, 0.0) == "abcde"
+
+
+def test_what_is_put_back_first_precedes_only_its_own_priority() -> None:
+    schedule = known(a="z")
+    schedule.add("a", "a", 1)
+    schedule.add("a", "c", 0, first=True)
+    schedule.add("a", "b", 0, first=True)
+
+    assert taken(schedule, 0.0) == "abcz"
+
+
+def test_a_pause_is_kept_from_start_to_start_to_the_instant() -> None:
+    schedule = known(pause=10.0, a="xy")
+    assert taken(schedule, 100.0) == "x"
+
+    schedule.started("a", "x", 103.0)
+
+    assert taken(schedule, 112.999) == ""
+    assert schedule.next_ready() == 113.0
+    assert taken(schedule, 113.0) == "y"
+
+
+def test_nothing_starts_while_something_is_on_its_way() -> None:
+    schedule = known(pause=1.0, a="xy")
+    assert taken(schedule, 0.0) == "x"
+
+    assert (taken(schedule, 1000.0), schedule.next_ready()) == ("", None)  # connecting takes as long as it takes
+
+
+def test_the_pause_runs_while_the_answer_is_awaited() -> None:
+    schedule = known(limit=2, pause=1.0, a="xyz")
+    for letter, now in (("x", 0.0), ("y", 1.0)):
+        assert taken(schedule, now) == letter
+        schedule.started("a", letter, now)
+
+    assert taken(schedule, 2.0) == ""  # two run: that is the limit
+    schedule.finish("a", "x", 5.0)
+    assert taken(schedule, 5.0) == "z"
+
+
+def test_what_ends_without_having_left_is_followed_by_a_pause() -> None:
+    schedule = known(pause=1.0, a="xy")
+    assert taken(schedule, 0.0) == "x"
+
+    schedule.finish("a", "x", 7.0)
+
+    assert (taken(schedule, 7.9), taken(schedule, 8.0)) == ("", "y")
+
+
+def test_what_was_not_sent_at_all_owes_no_pause() -> None:
+    schedule = known(pause=1.0, a="xy")
+    assert taken(schedule, 0.0) == "x"
+
+    schedule.finish("a", "x", None)
+
+    assert taken(schedule, 0.0) == "y"
+
+
+def test_what_leaves_a_second_time_begins_the_pause_anew() -> None:
+    schedule = known(pause=1.0, a="xy")
+    assert taken(schedule, 0.0) == "x"
+
+    schedule.started("a", "x", 0.0)
+    schedule.started("a", "x", 0.5)  # the connection was stale: it went once more over another one
+
+    assert (taken(schedule, 1.2), taken(schedule, 1.5)) == ("", "y")
+
+
+def test_a_new_host_with_a_pause_waits_for_the_first_item_to_leave() -> None:
+    schedule = filled(a="xy")
+    assert taken(schedule, 0.0) == "x"
+    schedule.set_limits("a", "x", 8, 2.0)
+    assert taken(schedule, 0.0) == ""
+
+    schedule.started("a", "x", 1.0)
+
+    assert (taken(schedule, 2.9), taken(schedule, 3.0)) == ("", "y")
+
+
+def test_a_pause_that_grows_holds_for_what_has_left_already() -> None:
+    schedule = filled(a="xy")
+    assert taken(schedule, 0.0) == "x"
+    schedule.set_limits("a", "x", 8, 1.0)
+    schedule.started("a", "x", 0.0)
+
+    schedule.set_limits("a", "x", 8, 10.0)  # its robots.txt, which has just come, asks for more
+
+    assert (taken(schedule, 9.9), taken(schedule, 10.0)) == ("", "y")
+
+
+def test_a_pause_of_one_host_holds_up_no_other() -> None:
+    schedule = known(pause=60.0, a="xyz")
+    assert taken(schedule, 0.0) == "x"
+    schedule.started("a", "x", 0.0)
+
+    schedule.add("b", "y")
+
+    assert taken(schedule, 0.0) == "y"
+
+
+def test_a_host_that_rests_is_left_alone_until_then() -> None:
+    schedule = known(a="x")
+    schedule.rest("a", 30.0)
+
+    assert (taken(schedule, 29.9), schedule.next_ready(), taken(schedule, 30.0)) == ("", 30.0, "x")
+
+
+def test_a_rest_is_made_longer_while_it_lasts_never_shorter() -> None:
+    schedule = known(a="x")
+    schedule.rest("a", 30.0)
+    assert taken(schedule, 0.0) == ""
+
+    schedule.rest("a", 40.0)
+    schedule.rest("a", 10.0)
+
+    assert (taken(schedule, 30.0), taken(schedule, 40.0)) == ("", "x")
+
+
+def test_refusals_are_counted_and_half_of_them_forgiven_by_an_answer() -> None:
+    schedule = filled(a="x")
+
+    assert [schedule.refused("a") for _ in range(3)] == [1, 2, 3]
+
+    schedule.accepted("a")
+    assert schedule.refused("a") == 2
+
+    for _ in range(5):
+        schedule.accepted("a")
+    assert schedule.refused("a") == 1
+
+
+def test_what_was_on_its_way_together_is_refused_as_one() -> None:
+    schedule = known(limit=3, a="uvwxyz")
+    assert taken(schedule, 0.0) == "uvw"
+
+    assert [schedule.refused("a") for _ in "uvw"] == [1, 1, 1]
+    schedule.accepted("a")
+    assert schedule.refused("a") == 1
+    for letter in "uvw":
+        schedule.finish("a", intern(letter), 0.0)
+
+    assert taken(schedule, 1.0) == "xyz"
+    assert schedule.refused("a") == 1  # the answer between them forgave the first one
+    for letter in "xyz":
+        schedule.finish("a", intern(letter), 1.0)
+    assert schedule.hosts == 0
+
+
+def test_what_is_refused_after_the_rest_counts_again() -> None:
+    schedule = known(limit=1, a="xyz")
+    counted = []
+    for letter in "xyz":
+        assert taken(schedule, 0.0) == letter
+        counted.append(schedule.refused("a"))
+        schedule.finish("a", intern(letter), 0.0)
+
+    assert counted == [1, 2, 3]
+
+
+def test_what_is_added_for_later_waits_until_it_is_due() -> None:
+    schedule: HostSchedule[str] = HostSchedule()
+    schedule.add_later("a", "retry", 0, due=5.0)
+    schedule.add_later("b", "sooner", 0, due=3.0)
+
+    assert (len(schedule), schedule.next_ready()) == (2, 3.0)
+    assert (taken(schedule, 2.9), taken(schedule, 3.0), taken(schedule, 5.0)) == ("", "sooner", "retry")
+    assert len(schedule) == 0
+
+
+def test_what_was_delayed_keeps_its_priority() -> None:
+    schedule = known(a="y")
+    schedule.add_later("a", "x", 1, due=5.0)
+
+    assert taken(schedule, 5.0) == "xy"
+
+
+def test_the_next_time_to_look_is_the_earliest_of_all_hosts() -> None:
+    schedule = known(a="w", b="x", c="y")
+    for host, until in (("a", 9.0), ("b", 4.0), ("c", 7.0)):
+        schedule.rest(host, until)
+    schedule.add_later("a", "z", 0, due=5.0)
+
+    assert taken(schedule, 0.0) == ""
+    assert schedule.next_ready() == 4.0
+    assert taken(schedule, 4.0) == "x"
+    schedule.finish("b", "x", 4.0)
+    assert schedule.next_ready() == 5.0
+
+
+def test_a_host_that_is_owed_nothing_is_forgotten_when_its_last_item_ends() -> None:
+    schedule = filled(a="x", b="y")
+    assert taken(schedule, 0.0) == "xy"
+
+    schedule.finish("a", "x", 0.0)
+    schedule.finish("b", "y", 0.0)
+
+    assert schedule.hosts == 0
+
+
+def test_a_host_is_remembered_as_long_as_it_rests_and_no_longer() -> None:
+    schedule = known(pause=10.0, a="x")
+    assert taken(schedule, 0.0) == "x"
+    schedule.started("a", "x", 0.0)
+    schedule.finish("a", "x", 1.0)
+    assert schedule.hosts == 1
+
+    schedule.add("a", "y")
+    assert taken(schedule, 9.9) == ""  # its pause was not forgotten with it
+    assert taken(schedule, 10.0) == "y"
+    schedule.started("a", "y", 10.0)
+    schedule.finish("a", "y", 10.0)
+
+    assert (taken(schedule, 20.0), schedule.hosts) == ("", 0)
+
+
+def test_many_hosts_leave_nothing_behind() -> None:
+    schedule: HostSchedule[int] = HostSchedule()
+    for number in range(10_000):
+        schedule.add(f"h{number}.example", number)
+        item = schedule.take(float(number))
+        assert item == number
+        schedule.set_limits(f"h{number}.example", item, 8, 0.5)
+        schedule.started(f"h{number}.example", item, float(number))
+        schedule.finish(f"h{number}.example", item, float(number))
+
+    assert schedule.hosts <= 2
+    assert schedule.take(20_000.0) is None
+    assert (schedule.hosts, schedule.next_ready()) == (0, None)
+
+
+def test_a_host_that_was_only_skipped_is_forgotten_at_the_next_look() -> None:
+    schedule = filled(a="x")
+    assert schedule.take(5.0) == "x"
+
+    schedule.finish("a", "x", None)
+
+    assert (schedule.take(5.0), schedule.hosts) == (None, 0)
+
+
+class _AnyCrawl(RuleBasedStateMachine):
+    """Workers that take, send, end, skip and retry in any order, while time goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.schedule: HostSchedule[tuple[str, int]] = HostSchedule()
+        self.now = 1000.0
+        self.added = 0
+        self.waiting: Counter[tuple[str, int]] = Counter()
+        self.running: dict[tuple[str, int], bool] = {}
+        self.limits: dict[str, tuple[int, float]] = {}
+        self.left_at: dict[str, float] = {}
+        self.resting: dict[str, float] = {}
+        self.due: dict[tuple[str, int], float] = {}
+
+    hosts = st.sampled_from(HOSTS)
+
+    @rule(host=hosts, priority=st.integers(-1, 1), first=st.booleans())
+    def add(self, host: str, priority: int, first: bool) -> None:
+        self.added += 1
+        self.waiting[(host, self.added)] += 1
+        self.schedule.add(host, (host, self.added), priority, first=first)
+
+    @rule(seconds=st.sampled_from([0.0, 0.1, 0.5, 1.0, 3.0]))
+    def let_time_pass(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule()
+    def take(self) -> None:
+        item = self.schedule.take(self.now)
+        if item is None:
+            due = self.schedule.next_ready()
+            assert due is None or due > self.now
+            return
+        host = item[0]
+        limit, pause = self.limits.get(host, (1, 0.0))
+        others = [other for other in self.running if other[0] == host]
+        assert len(others) < limit
+        assert self.now >= self.resting.get(host, 0.0)
+        assert self.now >= self.due.pop(item, 0.0)
+        if pause:
+            assert all(self.running[other] for other in others), "two are on their way at once"
+            assert self.now >= self.left_at.get(host, 0.0) + pause
+        self.waiting[item] -= 1
+        assert self.waiting[item] == 0, "an item came twice"
+        self.running[item] = False
+
+    def _any_running(self, data: st.DataObject) -> tuple[str, int]:
+        return data.draw(st.sampled_from(sorted(self.running)))
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data(), limit=st.integers(1, 3), pause=st.sampled_from([0.5, 1.0, 2.0]))
+    def send(self, data: st.DataObject, limit: int, pause: float) -> None:
+        item = self._any_running(data)
+        host = item[0]
+        if self.running[item]:
+            return
+        pause = max(pause, self.limits.get(host, (1, 0.0))[1])
+        self.limits[host] = (limit, pause)
+        self.schedule.set_limits(host, item, limit, pause)
+        self.schedule.started(host, item, self.now)
+        self.running[item] = True
+        self.left_at[host] = self.now
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def finish(self, data: st.DataObject) -> None:
+        item = self._any_running(data)
+        was_sent = self.running.pop(item)
+        self.schedule.finish(item[0], item, self.now if was_sent else None)
+        self._forget(item[0])
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data(), seconds=st.sampled_from([0.0, 0.3, 2.0]))
+    def retry(self, data: st.DataObject, seconds: float) -> None:
+        item = self._any_running(data)
+        was_sent = self.running.pop(item)
+        self.schedule.finish(item[0], item, self.now if was_sent else None)
+        self.schedule.add_later(item[0], item, 0, self.now + seconds)
+        self.waiting[item] += 1
+        self.due[item] = self.now + seconds
+        self._forget(item[0])
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data(), seconds=st.sampled_from([0.2, 4.0]))
+    def refuse(self, data: st.DataObject, seconds: float) -> None:
+        host = self._any_running(data)[0]
+        self.schedule.rest(host, self.now + seconds)
+        self.resting[host] = max(self.resting.get(host, 0.0), self.now + seconds)
+
+    def _forget(self, host: str) -> None:
+        """What is idle may be forgotten: its limits are then those of a new host, once its rest is over."""
+        if not any(other[0] == host for other in self.running):
+            self.limits[host] = (1, self.limits.get(host, (1, 0.0))[1])
+
+    @invariant()
+    def nothing_is_lost(self) -> None:
+        assert len(self.schedule) == self.waiting.total()
+
+    def teardown(self) -> None:
+        for _ in range(10_000):
+            for item in list(self.running):
+                self.finish_one(item)
+            if not self.schedule:
+                break
+            item = self.schedule.take(self.now)
+            if item is None:
+                due = self.schedule.next_ready()
+                assert due is not None, "something waits, and time alone will not bring it"
+                self.now = due
+            else:
+                self.running[item] = False
+        assert (len(self.schedule), self.running) == (0, {})
+        self.now += 100.0
+        assert (self.schedule.take(self.now), self.schedule.hosts) == (None, 0)
+
+    def finish_one(self, item: tuple[str, int]) -> None:
+        del self.running[item]
+        self.schedule.finish(item[0], item, self.now)
+
+
+_AnyCrawl.TestCase.settings = settings(max_examples=60, stateful_step_count=60, deadline=None, derandomize=True)
+TestAnyCrawlKeepsItsManners = _AnyCrawl.TestCase
+
+
+@pytest.mark.parametrize("hosts", [1, 7])
+def test_every_item_comes_once_however_many_hosts_there_are(hosts: int) -> None:
+    schedule: HostSchedule[int] = HostSchedule()
+    for number in range(500):
+        schedule.add(f"h{number % hosts}", number)
+    seen = []
+    while (item := schedule.take(0.0)) is not None:
+        seen.append(item)
+        schedule.finish(f"h{item % hosts}", item, 0.0)
+
+    assert sorted(seen) == list(range(500))

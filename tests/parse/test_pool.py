@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pool_work as work
+import pytest
+
+from crawler.errors import ParseProcessDied, ParseTimeout
+from crawler.parse import pool as pool_module
+from crawler.parse.pool import ParsePool, PoolOptions
+
+
+@asynccontextmanager
+async def a_pool(
+    function: Callable[[Any], Any],
+    processes: int = 1,
+    timeout: float = 30.0,
+    prepare: Callable[[object], None] = work.prepare,
+    context: object = None,
+) -> AsyncIterator[ParsePool[Any, Any]]:
+    pool: ParsePool[Any, Any] = ParsePool(function, prepare, context, PoolOptions(processes, timeout))
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def is_gone(pid: int, within: float = 5.0) -> bool:
+    until = time.monotonic() + within
+    while is_running(pid):
+        if time.monotonic() > until:
+            return False
+        await asyncio.sleep(0.01)
+    return True
+
+
+async def content(path: Path) -> str:
+    while not path.exists():
+        await asyncio.sleep(0.01)
+    return path.read_text()
+
+
+async def test_the_answer_comes_back_from_another_process() -> None:
+    async with a_pool(work.double) as pool:
+        assert await pool.run(21) == 42
+
+
+async def test_each_process_is_prepared_once_with_the_context_and_is_used_again() -> None:
+    async with a_pool(work.given_context, context={"spider": "books"}) as pool:
+        first = await pool.run(None)
+        assert first[1] == {"spider": "books"}
+        assert await pool.run(None) == first
+        assert first[0] != os.getpid()
+
+
+async def test_nothing_is_started_before_it_is_needed() -> None:
+    async with a_pool(work.pid, processes=4) as pool:
+        assert len({await pool.run(None) for _ in range(3)}) == 1
+
+
+async def test_what_the_work_raises_is_raised_here_whole() -> None:
+    async with a_pool(work.raise_odd) as pool:
+        with pytest.raises(work.Odd) as caught:
+            await pool.run("http://a.example/")
+        assert (caught.value.url, caught.value.line) == ("http://a.example/", 7)
+        assert "raise Odd(url, 7)" in str(caught.value.__cause__)  # where it was raised, in the other process
+
+
+async def test_an_exception_costs_no_process() -> None:
+    async with a_pool(work.double) as pool:
+        with pytest.raises(TypeError):
+            await pool.run(None)
+        assert await pool.run(1) == 2
+
+
+async def test_a_timeout_that_the_work_raises_is_its_own() -> None:
+    async with a_pool(work.raise_timeout) as pool:
+        with pytest.raises(TimeoutError, match=r"^mine$"):
+            await pool.run("mine")
+
+
+async def test_a_task_that_cannot_be_sent_is_an_error_of_that_task() -> None:
+    async with a_pool(work.double) as pool:
+        with pytest.raises(Exception, match="pickle"):
+            await pool.run(lambda: None)
+        assert await pool.run(2) == 4
+
+
+async def test_an_answer_that_cannot_be_sent_is_an_error_of_that_task() -> None:
+    async with a_pool(work.unpicklable) as pool:
+        with pytest.raises(Exception, match="pickle"):
+            await pool.run(None)
+
+
+@pytest.mark.parametrize("order", ["die", "exit"])
+async def test_a_process_that_dies_fails_its_task_and_the_next_gets_a_fresh_one(order: str) -> None:
+    async with a_pool(work.obey) as pool:
+        before = await pool.run("report")
+        with pytest.raises(ParseProcessDied, match="died"):
+            await pool.run(order)
+        after = await pool.run("report")
+        assert after != before
+        assert await is_gone(before)
+
+
+async def test_a_process_that_hangs_is_killed_and_the_next_task_gets_a_fresh_one() -> None:
+    async with a_pool(work.obey, timeout=0.2) as pool:
+        before = await pool.run("report")
+        with pytest.raises(ParseTimeout, match=r"no answer in 0\.2 s"):
+            await pool.run("hang")
+        assert await is_gone(before)
+        assert await pool.run("report") != before
+
+
+async def test_a_death_does_not_disturb_the_tasks_of_other_processes() -> None:
+    async with a_pool(work.obey, processes=2) as pool:
+        napping = asyncio.create_task(pool.run("nap"))
+        await asyncio.sleep(0)
+        with pytest.raises(ParseProcessDied):
+            await pool.run("die")
+        assert isinstance(await napping, int)
+
+
+async def test_a_process_that_died_while_idle_costs_no_task() -> None:
+    async with a_pool(work.pid) as pool:
+        first = await pool.run(None)
+        os.kill(first, signal.SIGKILL)
+        assert await is_gone(first)
+        assert await pool.run(None) != first
+
+
+async def test_ctrl_c_is_left_to_the_crawl() -> None:
+    async with a_pool(work.obey) as pool:
+        assert await pool.run("interrupt") == await pool.run("report")
+
+
+async def test_cancelling_a_task_kills_its_process_and_frees_its_place(tmp_path: Path) -> None:
+    async with a_pool(work.hang_if_path) as pool:
+        hanging = asyncio.create_task(pool.run(str(tmp_path / "pid")))
+        pid = int(await content(tmp_path / "pid"))
+        hanging.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await hanging
+        assert await is_gone(pid)
+        assert await pool.run(None) != pid
+
+
+async def test_cancelling_a_task_while_its_process_starts_leaves_no_process() -> None:
+    async with a_pool(work.pid, prepare=work.prepare_and_hang, context=60) as pool:
+        starting = asyncio.create_task(pool.run(None))
+        await asyncio.sleep(0.05)
+        (process,) = pool._processes
+        pid = process._spawn.process.pid
+        assert is_running(pid)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        assert await is_gone(pid)
+
+
+async def test_cancelling_a_task_that_waits_for_a_process_disturbs_nobody() -> None:
+    async with a_pool(work.obey) as pool:
+        napping = asyncio.create_task(pool.run("nap"))
+        await asyncio.sleep(0)
+        waiting = asyncio.create_task(pool.run("report"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert await napping == await pool.run("report")
+
+
+async def test_no_more_tasks_run_at_once_than_there_are_processes(tmp_path: Path) -> None:
+    async with a_pool(work.overlap, processes=2) as pool:
+        counts = await asyncio.gather(*(pool.run(str(tmp_path)) for _ in range(12)))
+        assert max(counts) <= 2
+
+
+async def test_a_process_that_cannot_start_fails_its_task() -> None:
+    async with a_pool(work.double, prepare=work.prepare_and_die) as pool:
+        with pytest.raises(ParseProcessDied, match="could not be started"):
+            await pool.run(1)
+
+
+async def test_a_process_that_is_never_ready_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "_START_TIMEOUT", 0.2)
+    async with a_pool(work.double, prepare=work.prepare_and_hang, context=60) as pool:
+        with pytest.raises(ParseTimeout, match="not ready"):
+            await pool.run(1)
+
+
+async def test_a_machine_that_has_no_room_for_a_process_fails_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(_: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    async with a_pool(work.double) as pool:
+        with monkeypatch.context() as patch:
+            patch.setattr(pool_module.SpawnProcess, "start", no_room)
+            with pytest.raises(ParseProcessDied, match="could not be started"):
+                await pool.run(1)
+        assert await pool.run(1) == 2
+
+
+async def test_closing_ends_every_process() -> None:
+    async with a_pool(work.obey, processes=2) as pool:
+        pids = set(await asyncio.gather(pool.run("nap"), pool.run("nap")))
+        assert len(pids) == 2
+    for pid in pids:
+        assert await is_gone(pid)
+
+
+async def test_closing_ends_what_is_under_way_and_waits_for_nobody(tmp_path: Path) -> None:
+    async with a_pool(work.hang_if_path) as pool:
+        hanging = asyncio.create_task(pool.run(str(tmp_path / "pid")))
+        waiting = asyncio.create_task(pool.run(None))
+        pid = int(await content(tmp_path / "pid"))
+        await pool.close()
+        for task in (hanging, waiting):
+            with pytest.raises(ParseProcessDied):
+                await task
+        assert await is_gone(pid)
+
+
+async def test_closing_before_anything_ran_does_nothing() -> None:
+    async with a_pool(work.double) as pool:
+        pass
+    with pytest.raises(ParseProcessDied, match="closed"):
+        await pool.run(1)
+
+
+async def test_many_deaths_in_a_row_lose_nothing_else() -> None:
+    async with a_pool(work.obey, processes=2) as pool:
+        orders = ["report", "die", "report", "exit", "report", "die", "report"]
+        answers = await asyncio.gather(*(pool.run(order) for order in orders), return_exceptions=True)
+        kinds = [int if order == "report" else ParseProcessDied for order in orders]
+        assert [type(answer) for answer in answers] == kinds
+
+
+CRAWL = """
+import asyncio, sys
+import pool_work
+from crawler.parse.pool import ParsePool, PoolOptions
+
+async def main():
+    pool = ParsePool(pool_work.hang_noting, pool_work.prepare, None, PoolOptions(2))
+    await asyncio.gather(*(pool.run(path) for path in sys.argv[1:]))
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+async def test_a_killed_crawl_leaves_no_process_behind(tmp_path: Path) -> None:
+    script = tmp_path / "crawl.py"
+    script.write_text(CRAWL)
+    notes = [tmp_path / "one", tmp_path / "two"]
+    here = Path(__file__).parent
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parents[1])])}
+    parent = subprocess.Popen([sys.executable, str(script), *map(str, notes)], env=env)
+    try:
+        pids = [int(await content(note)) for note in notes]
+        assert [is_running(pid) for pid in pids] == [True, True]
+    finally:
+        parent.kill()
+        parent.wait()
+    left = [pid for pid in pids if not await is_gone(pid)]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert left == []
