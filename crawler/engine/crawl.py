@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import traceback
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from typing import Any, Protocol
 
 import msgspec
 
+from crawler.discovery import own_traceback
 from crawler.engine.callback import is_cancellation
 from crawler.engine.commit import Sink
 from crawler.engine.stats import Stats
@@ -100,17 +100,19 @@ class Crawl:
         :raises OutputError: an output could not be created; nothing was fetched
         """
         async with AsyncExitStack() as closing:
-            await self._store.open()
-            closing.push_async_callback(self._store.close)
-            for output in self._outputs:
-                await output.open()
-                closing.push_async_callback(output.close)
             closing.push_async_callback(self._stages.fetcher.close)
             closing.push_async_callback(self._stages.processes.close)
-            await self._call_opened()
-            await self._crawl()
-            report = self._report()
-            await self._call_closed(report.reason)
+            await self._call_opened()  # before there is an output: one that stays empty would be in the next run's way
+            try:
+                await self._store.open()
+                closing.push_async_callback(self._store.close)
+                for output in self._outputs:
+                    await output.open()
+                    closing.push_async_callback(output.close)
+                await self._crawl()
+            finally:
+                report = self._report()
+                await self._call_closed(report.reason)
             return report
 
     @property
@@ -184,7 +186,7 @@ class Crawl:
             if is_cancellation(error):
                 raise
             message = f"{type(self.spider).__name__}.start() raised {type(error).__name__}: {error}"
-            self._error = SpiderFailed(message, _own_trace(error))
+            self._error = SpiderFailed(message, own_traceback(error))
             log.error("%s\n%s", message, self._error.trace)
         finally:
             self._admit_seeds(batch)
@@ -227,7 +229,7 @@ class Crawl:
                 await given
         except Exception as error:  # the spider's own
             message = f"{type(self.spider).__name__}.opened() raised {type(error).__name__}: {error}"
-            raise SpiderFailed(message, _own_trace(error)) from None
+            raise SpiderFailed(message, own_traceback(error)) from None
 
     async def _call_closed(self, reason: str) -> None:
         try:
@@ -235,7 +237,7 @@ class Crawl:
             if inspect.isawaitable(given):
                 await given
         except Exception as error:  # the spider's own; the data is safe already
-            log.error("%s.closed() raised\n%s", type(self.spider).__name__, _own_trace(error))
+            log.error("%s.closed() raised\n%s", type(self.spider).__name__, own_traceback(error))
 
     def _report(self) -> Report:
         reason = self.frontier.stopped or "complete"
@@ -252,10 +254,3 @@ def _request(seed: object) -> Request:
     if isinstance(seed, str):
         return Request(seed)
     raise WrongResult(f"start() gave {seed!r:.80}, a {type(seed).__name__}; it gives Requests, or URLs as strings")
-
-
-def _own_trace(error: BaseException) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
-        trace = trace.tb_next
-    return "".join(traceback.format_exception(type(error), error, trace))

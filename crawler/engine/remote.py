@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-import traceback
 
 import msgspec
 
-from crawler.discovery import SpiderSource, build
+from crawler.discovery import SpiderSource, build, own_traceback
 from crawler.engine.callback import CallbackError, Harvest, run_callback_here
 from crawler.errors import SpiderLoadError
 from crawler.outcome import Record
@@ -57,7 +56,7 @@ def _built() -> Spider:
         except SpiderLoadError as error:
             raise CallbackError(str(error), error.traceback or str(error)) from None
         except Exception as error:  # its module or its constructor raised, as it did not in the crawl's own process
-            raise CallbackError(f"it cannot be built in a parse process: {error}", traceback.format_exc()) from None
+            raise CallbackError(f"it cannot be built in a parse process: {error}", own_traceback(error)) from None
     return _spider
 
 

@@ -65,6 +65,7 @@ def is_public(ip: str) -> bool:
 
 def is_private_host(hostname: str) -> bool:
     """Whether *hostname* is written as a private address, or as this machine's own name."""
+    hostname = hostname.rstrip(".")
     if hostname == "localhost" or hostname.endswith((".localhost", ".local", ".internal")):
         return True
     try:

@@ -7,6 +7,7 @@ Rule 2: a body is counted while it streams, after decoding, and dropped at ``max
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable
 from time import perf_counter
@@ -191,10 +192,21 @@ _TRANSLATIONS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callab
 
 def _words(error: Exception) -> str:
     """One line for people; some of aiohttp's errors have no text of their own."""
+    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):
+        return _connect_words(error)
     text = " ".join(str(error).split())
     if isinstance(error, TimeoutError):
         return text or "no complete answer in time"
     return (text or type(error).__name__)[:300]
+
+
+def _connect_words(error: aiohttp.ClientConnectorError) -> str:
+    cause = error.os_error
+    if PRIVATE in str(cause):
+        return cause.strerror or str(cause)
+    known = cause.errno is not None and cause.errno > 0
+    why = os.strerror(cause.errno) if known and cause.errno is not None else cause.strerror or str(cause)
+    return f"no connection to {error.host}: {why[:1].lower()}{why[1:]}"[:300]
 
 
 def _payload(request: Request) -> dict[str, Any]:  # Any: keyword arguments of various types
