@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import multiprocessing
 import os
 import signal
 import threading
@@ -23,6 +25,8 @@ from crawler.fetch.fetcher import Fetcher
 from crawler.outcome import Record
 from crawler.spider import Spider
 
+log = logging.getLogger("crawler")
+
 R = TypeVar("R")
 Outputs = str | Path | Sequence[str | Path] | None
 
@@ -30,9 +34,13 @@ Outputs = str | Path | Sequence[str | Path] | None
 class CrawlResult(Sequence[Any]):
     """What :func:`run` gives: the items, as a sequence, and how the crawl went."""
 
-    def __init__(self, items: list[Any], report: Report) -> None:  # Any: the spider's own item types
+    def __init__(
+        self, items: list[Any], rejects: list[dict[str, Any]], report: Report
+    ) -> None:  # Any: the spider's own item types, and what they held
         self.items = items
         """The items, in the order in which they were saved; empty if an output was named."""
+        self.rejects = rejects
+        """The items that failed their type: ``url item_type field reason values``; empty if an output was named."""
         self.report = report
 
     @property
@@ -52,7 +60,8 @@ class CrawlResult(Sequence[Any]):
 
     def __repr__(self) -> str:
         stats = self.stats
-        return f"<CrawlResult {self.reason}: {stats.items} items, {stats.pages} pages, {stats.failed} failed>"
+        rejected = f", {stats.rejects} rejected" if stats.rejects else ""
+        return f"<CrawlResult {self.reason}: {stats.items} items{rejected}, {stats.pages} pages, {stats.failed} failed>"
 
 
 class crawl:  # noqa: N801 (reads as a function at its call: async for item in crawl(Books))
@@ -93,7 +102,7 @@ class crawl:  # noqa: N801 (reads as a function at its call: async for item in c
         sink = StreamSink()
         _, settings = _resolved(self._spider, {**self._settings, "grace": 0})  # whoever leaves waits for no page
         spider = build_spider(self._spider, self._args)
-        crawl = assemble(spider, self._args, settings, [sink, _Nowhere()], self._fetcher)
+        crawl = assemble(spider, self._args, settings, [sink, _Rejects()], self._fetcher)
         running = asyncio.create_task(_run_and_end(crawl, sink))
         is_over = False
         try:
@@ -105,6 +114,7 @@ class crawl:  # noqa: N801 (reads as a function at its call: async for item in c
                 sink.leave()
                 crawl.stop("interrupted")
             self.report = await running
+            _tell_of_rejects(self.report)
 
 
 def run(
@@ -132,14 +142,16 @@ def run(
     async def whole() -> CrawlResult:
         project, resolved = _resolved(spider_type, dict(settings or {}))
         made = build_spider(spider_type, arguments)
-        items = _Collected()
-        outputs: Sequence[Output] = [items, _Nowhere()]
+        items, rejects = _Collected(), _Rejects()
+        outputs: Sequence[Output] = [items, rejects]
         if names:
             outputs = build_outputs(names, resolved, spider_type.name, project, mode)
         crawl = assemble(made, arguments, resolved, outputs, fetcher)
         with stopped_by_signals(crawl):
             report = await crawl.run()
-        return CrawlResult(items.items, report)
+        if not names:
+            _tell_of_rejects(report)
+        return CrawlResult(items.items, rejects.rejects, report)
 
     return run_loop(whole)
 
@@ -192,6 +204,11 @@ def _resolved(spider: type[Spider], settings: dict[str, Any]) -> tuple[Project, 
 
 
 def _class_of(spider: type[Spider]) -> type[Spider]:
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # multiprocessing's own word for this moment
+        raise UsageError(
+            "a parse process imports the script that started the crawl, and must not start it again: put the call "
+            'below if __name__ == "__main__":'
+        )
     if isinstance(spider, type) and issubclass(spider, Spider):
         return spider
     raise UsageError(f"{spider!r} is no Spider class; give the class itself, as in run(Books)")
@@ -208,32 +225,34 @@ async def _run_and_end(crawl: Crawl, sink: StreamSink) -> Report:
 def stopped_by_signals(crawl: Crawl, told: Callable[[Crawl, float], None] | None = None) -> Iterator[None]:
     """SIGINT and SIGTERM stop the crawl: what is running ends, what is done is saved. A second one ends the process.
 
-    *told* is called with the first one, and the seconds that running pages get.
+    *told* is called with the first one, and the seconds that running pages get. The handlers are Python's own, not the
+    event loop's: a callback that never returns to the loop can be ended, too.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
+    signalled = False
 
-    def on_signal() -> None:
-        if crawl.is_stopping:
-            os._exit(130)
+    def stop() -> None:
         crawl.stop("interrupted")
         if told is not None:
             told(crawl, crawl.grace)
 
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    try:
-        for number in signals:
-            loop.add_signal_handler(number, on_signal)
-    except NotImplementedError:  # Windows: Ctrl-C is a KeyboardInterrupt there
-        yield
-        return
+    def on_signal(number: int, frame: object) -> None:
+        nonlocal signalled
+        if signalled:
+            os.write(2, b"\nended at once; what was saved before is whole\n")
+            os._exit(130)
+        signalled = True
+        loop.call_soon_threadsafe(stop)
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _item_of(record: Record) -> Any:  # Any: the spider's own item type
@@ -267,16 +286,28 @@ class _Collected:
         """Nothing to close."""
 
 
-class _Nowhere:
-    """Rejects are counted in the stats; a crawl without files has no place for them."""
+class _Rejects:
+    """A sink that keeps rejects, for a crawl without files."""
 
-    name = "nowhere"
+    name = "rejects"
+
+    def __init__(self) -> None:
+        self.rejects: list[dict[str, Any]] = []
 
     async def open(self) -> None:
         """Nothing to open."""
 
     async def append(self, records: Sequence[Record]) -> int:
-        return 0
+        self.rejects += [msgspec.json.decode(record.data) for record in records]
+        return len(self.rejects)
 
     async def close(self) -> None:
         """Nothing to close."""
+
+
+def _tell_of_rejects(report: Report) -> None:
+    """Without a file that holds them, rejects must not go unnoticed."""
+    stats = report.stats
+    if stats.rejects:
+        [(reason, times)] = stats.rejected.most_common(1)
+        log.warning("%d items failed their type and were rejected; %d of them: %s", stats.rejects, times, reason)

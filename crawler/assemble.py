@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from crawler.engine.worker import EngineOptions, Stages
 from crawler.errors import ConfigError, SpiderLoadError, UsageError
 from crawler.export.formats import JsonLines, format_of
 from crawler.export.sink import ExportOptions, FileSink, LazySink, Mode, StdoutSink, is_special, refuse_existing
+from crawler.fetch.canned import CannedFetcher
 from crawler.fetch.fetcher import Fetcher, FetchOptions
 from crawler.fetch.http import HttpFetcher
 from crawler.fetch.robots import RobotsCache
@@ -32,6 +35,8 @@ from crawler.politeness.retry import Retry
 from crawler.spider import Spider, is_cpu_bound
 from crawler.urls.scope import Scope
 
+_OTHER_NAMES = {"start_requests": "start", "custom_settings": "settings", "start_url": "start_urls"}
+"""Names that are not read -> the right ones."""
 STORES: dict[str, Callable[[], Store]] = {"memory": MemoryStore}
 """Where a frontier is kept."""
 
@@ -51,6 +56,7 @@ def build_spider(spider_type: type[Spider], args: dict[str, Any]) -> Spider:  # 
         raise SpiderLoadError(message, own_traceback(error)) from error
     if isinstance(spider.start_urls, str):
         raise UsageError(f'{name}.start_urls is a string; write a list of URLs: start_urls = ["{spider.start_urls}"]')
+    _check_names(spider)
     own_start = spider_type.start is not Spider.start
     if isinstance(spider.allowed_hosts, str):
         raise UsageError(f'{name}.allowed_hosts is a string; write a list: allowed_hosts = ["{spider.allowed_hosts}"]')
@@ -58,14 +64,34 @@ def build_spider(spider_type: type[Spider], args: dict[str, Any]) -> Spider:  # 
         raise UsageError(f"{name} has nowhere to begin: give it start_urls, or a start() that yields Requests")
     if not own_start and spider_type.parse is Spider.parse:
         raise UsageError(f"{name} has no parse method: write def parse(self, page): ...")
-    for method in (method for cls in spider_type.__mro__ for method in vars(cls).values()):
-        is_async = inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
-        if is_async and is_cpu_bound(method):
+    for method in _cpu_bound_of(spider):
+        if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
             raise UsageError(
                 f"{name}.{method.__name__} is async and @cpu_bound, but a parse process has no event loop: "
                 "write def, without async, or take @cpu_bound away"
             )
     return spider
+
+
+def _check_names(spider: Spider) -> None:
+    """Attributes that another framework reads, or that are misspelt: to ignore them would crawl something else."""
+    name = type(spider).__name__
+    for theirs, ours in _OTHER_NAMES.items():
+        if getattr(spider, theirs, None):
+            raise UsageError(
+                f"{name}.{theirs} is not read here: call it {ours} (docs/coming-from-scrapy.md has a table)"
+            )
+    module = sys.modules.get(type(spider).__module__)
+    if type(spider).__module__ == "__main__" and getattr(module, "__file__", None) is None and _cpu_bound_of(spider):
+        raise UsageError(
+            f"{name} has a @cpu_bound callback, which runs in another process, but the class is typed into a notebook "
+            "or a prompt, where that process cannot find it: put the spider into a file and import it"
+        )
+
+
+def _cpu_bound_of(spider: Spider) -> list[Callable[..., Any]]:
+    methods = (method for cls in type(spider).__mro__ for method in vars(cls).values())
+    return [method for method in methods if callable(method) and is_cpu_bound(method)]
 
 
 def _check_arguments(spider_type: type[Spider], args: dict[str, Any]) -> None:  # Any: what its constructor takes
@@ -124,7 +150,10 @@ def assemble(
     keep_freed_memory()
     stats = Stats()
     store = STORES["memory"]()
-    manners = Manners(settings.options(Politeness), settings.hosts)
+    politeness = settings.options(Politeness)
+    if isinstance(fetcher, CannedFetcher) and politeness.delay is None:
+        politeness = replace(politeness, delay=0.0)  # nobody is at the other end
+    manners = Manners(politeness, settings.hosts)
     fetch_options = settings.options(FetchOptions)
     scope = Scope(spider.allowed_hosts or getattr(spider, "allowed_domains", ()))
     frontier = Frontier(store, scope, manners, settings.options(FrontierOptions))

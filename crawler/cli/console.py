@@ -34,6 +34,7 @@ _REASONS = {
     "output_closed": "stopped: the reader of standard output went away",
     "output_failed": "stopped: the dataset cannot be written",
     "spider_failed": "ended early: the spider's start() raised",
+    "defect": "ended by a defect in crawler itself",
 }
 _SKIPPED = {
     "robots": "forbidden by robots.txt",
@@ -142,7 +143,7 @@ class Console:
         stats = report.stats
         nothing = report.reason == "complete" and not stats.pages
         self._say(
-            f"{'nothing was fetched' if nothing else _REASONS[report.reason]} in {seconds_in_words(stats.seconds)}: "
+            f"{'no page succeeded' if nothing else _REASONS[report.reason]} in {seconds_in_words(stats.seconds)}: "
             f"{count(stats.items, 'item')} from {count(stats.pages, 'page')} "
             f"({stats.pages / max(stats.seconds, 1e-6):.1f} pages/s, {bytes_in_words(stats.bytes)})"
         )
@@ -155,6 +156,8 @@ class Console:
             self._say(f"  left      {count(report.waiting, 'request')} not fetched")
         if nothing and not stats.failed:
             self._say("  why       " + _why_nothing(stats))
+        if stats.pages and not (stats.items or stats.rejects):
+            self._say("  no items  no callback gave one: do its selectors fit the pages?")
 
     def _say_rejects(self, stats: Stats, rejects: Output) -> None:
         if not stats.rejects:
@@ -179,7 +182,7 @@ class Console:
     def _say_skipped(self, stats: Stats) -> None:
         for reason, times in stats.skipped.most_common():
             words = _SKIPPED.get(reason, reason)
-            self._say(f"  skipped   {count(times, 'link')} {words}, as {stats.skipped_examples[reason]}")
+            self._say(f"  skipped   {count(times, 'link')} {words}, e.g. {stats.skipped_examples[reason]}")
 
     def _say(self, line: str) -> None:
         if self._rich is None:

@@ -20,7 +20,7 @@ USAGE = 2
 LIMIT = 3
 """It stopped on a limit that the user set."""
 FAILURES = 4
-"""With --strict: some pages failed."""
+"""With --strict: some pages failed, or some items their type."""
 INTERRUPTED = 130
 
 
@@ -63,7 +63,7 @@ _EXAMPLES = """Examples:
   crawl books --set delay=1 -a category=art  a setting, and an argument for the spider
 
 \b
-Exit codes: 0 complete, 1 nothing worked, 2 usage error, 3 stopped on a limit, 4 some pages failed (with --strict),
+Exit codes: 0 complete, 1 nothing worked, 2 usage error, 3 stopped on a limit, 4 pages or items failed (with --strict),
 130 interrupted.
 """
 

@@ -22,6 +22,7 @@ from crawler.errors import SpiderNotFound, UsageError
 from crawler.export.sink import Mode
 from crawler.spider import Spider
 
+_WENT_WRONG = ("max_errors", "spider_failed", "output_failed", "defect")
 C = TypeVar("C", bound=Callable[..., Any])
 
 _OPTIONS = (
@@ -46,7 +47,7 @@ _OPTIONS = (
     click.option("--append", is_flag=True, help="Add to an output that exists."),
     click.option("--max-pages", type=click.IntRange(1), metavar="N", help="Stop after so many pages."),
     click.option("--max-items", type=click.IntRange(1), metavar="N", help="Stop after so many items."),
-    click.option("--strict", is_flag=True, help="Exit with 4 if any page failed."),
+    click.option("--strict", is_flag=True, help="Exit with 4 if any page failed, or any item its type."),
     click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
     click.option("-v", "--verbose", count=True, help="Log each failure (-v), or everything (-vv)."),
 )
@@ -162,8 +163,9 @@ def exit_code(report: Report, *, strict: bool) -> int:
     """How the crawl ended, as one number."""
     if report.reason == "interrupted":
         return INTERRUPTED
-    if report.reason in ("max_errors", "spider_failed", "output_failed") or not report.stats.pages:
+    stats = report.stats
+    if report.reason in _WENT_WRONG or not stats.pages or (stats.rejects and not stats.items):
         return NOTHING_WORKED
-    if report.reason != "complete":
-        return LIMIT
-    return FAILURES if strict and report.stats.failed else COMPLETE
+    if strict and (stats.failed or stats.rejects):
+        return FAILURES
+    return COMPLETE if report.reason == "complete" else LIMIT

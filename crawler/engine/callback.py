@@ -8,24 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import os
 import traceback
 import types
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from time import perf_counter
 from types import TracebackType
 from typing import Any
 
 import msgspec
 
+from crawler.engine.watchdog import Stopwatch, Watchdog, where_of
 from crawler.errors import CrawlerError, ForgottenAwait, SpiderError, WrongResult
 from crawler.items.check import is_item, to_record
 from crawler.outcome import Record, Reject
 from crawler.request import Request
-
-log = logging.getLogger("crawler")
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
@@ -50,38 +46,12 @@ class CallbackError(CrawlerError):
         return self.summary
 
 
-class Watchdog:
-    """Reports callbacks that hold the event loop for more than *slow* seconds; each by name, its first few times."""
-
-    _REPORTS = 3
-
-    def __init__(self, slow: float) -> None:
-        self._slow = slow
-        self._reported: Counter[str] = Counter()
-
-    def see(self, callback: Callable[..., Any], url: str, seconds: float) -> None:
-        """*callback* ran for *seconds* without a pause, at *url*."""
-        if seconds <= self._slow:
-            return
-        name = _where(callback)
-        self._reported[name] += 1
-        if self._reported[name] > self._REPORTS:
-            return
-        log.warning(
-            "%s held the event loop for %.0f ms at %s: nothing else could run. If it computes, mark it @cpu_bound "
-            "(from crawler import cpu_bound); if it waits, await instead (asyncio.sleep, an async client).",
-            name,
-            seconds * 1000,
-            url,
-        )
-
-
 async def run_callback(callback: Callable[..., Any], argument: Any, url: str, watchdog: Watchdog) -> Harvest:
     """Call *callback* with *argument* (a page, or a failure), and gather everything that it gives.
 
     :raises CallbackError: it raised, or gave something that cannot be right
     """
-    watch = _Stopwatch(callback, url, watchdog)
+    watch = watchdog.stopwatch(callback, url)
     harvest = Harvest()
     try:
         given = callback(argument)
@@ -168,7 +138,7 @@ def _take(value: Any, harvest: Harvest, url: str, source: Any) -> None:
 
 def _misfit(value: Any, source: Any) -> SpiderError:
     """What to tell the author of *source*, which gave *value*: nothing that can be kept."""
-    where, name = _where(source), getattr(value, "__qualname__", "")
+    where, name = where_of(source), getattr(value, "__qualname__", "")
     called = name.rpartition(".")[2]
     if inspect.iscoroutine(value):
         value.close()  # or Python would warn about it a second time
@@ -183,19 +153,6 @@ def _misfit(value: Any, source: Any) -> SpiderError:
         f"{where} gave {value!r:.80}, a {type(value).__name__}. A callback gives items (dict, dataclass, attrs, "
         "msgspec.Struct, pydantic, Item), Requests, lists of them, or None."
     )
-
-
-def _where(source: Any) -> str:  # Any: a function, a generator or an async generator
-    """The callback, and the line at which it stands just now, or where it begins."""
-    while inspect.isgenerator(getattr(source, "gi_yieldfrom", None)):
-        source = source.gi_yieldfrom  # the line that gave the value is in there
-    frame = getattr(source, "gi_frame", None) or getattr(source, "ag_frame", None)
-    if frame is not None:
-        return f"{source.__qualname__} ({frame.f_code.co_filename}:{frame.f_lineno})"
-    function = inspect.unwrap(getattr(source, "__func__", source))
-    code = getattr(function, "__code__", None)
-    name = getattr(function, "__qualname__", repr(function))
-    return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code is not None else name
 
 
 def _own_words(error: BaseException) -> CallbackError:
@@ -226,26 +183,8 @@ def _end_of_own(stack: traceback.StackSummary) -> int:
     return own[-1] if own else len(stack)
 
 
-class _Stopwatch:
-    """Times each stretch in which one callback held the event loop. It runs from the start."""
-
-    __slots__ = ("_begun", "_callback", "_url", "_watchdog")
-
-    def __init__(self, callback: Callable[..., Any], url: str, watchdog: Watchdog) -> None:
-        self._callback = callback
-        self._url = url
-        self._watchdog = watchdog
-        self._begun = perf_counter()
-
-    def pause(self) -> None:
-        self._watchdog.see(self._callback, self._url, perf_counter() - self._begun)
-
-    def resume(self) -> None:
-        self._begun = perf_counter()
-
-
 @types.coroutine
-def _watched(coroutine: Coroutine[Any, Any, Any], watch: _Stopwatch) -> Generator[Any, Any, Any]:
+def _watched(coroutine: Coroutine[Any, Any, Any], watch: Stopwatch) -> Generator[Any, Any, Any]:
     """Await *coroutine*, timed: what lies between two of its steps is others' time."""
     step: Callable[[Any], Any] = coroutine.send
     argument: Any = None

@@ -55,12 +55,16 @@ class SpiderFailed(CrawlerError):
         return self.message
 
 
+class Defect(CrawlerError):
+    """An exception that should not have been: this program's own fault."""
+
+
 class Report(msgspec.Struct):
     """How a crawl ended."""
 
     reason: str
     """``complete``, ``max_pages``, ``max_items``, ``max_errors``, ``interrupted``, ``output_closed``,
-    ``output_failed`` or ``spider_failed``."""
+    ``output_failed``, ``spider_failed`` or ``defect``."""
     stats: Stats
     waiting: int = 0
     """Requests that were left."""
@@ -109,7 +113,8 @@ class Crawl:
                 for output in self._outputs:
                     await output.open()
                     closing.push_async_callback(output.close)
-                await self._crawl()
+                with self._worker.watchdog.watching():
+                    await self._crawl()
             finally:
                 report = self._report()
                 await self._call_closed(report.reason)
@@ -153,6 +158,9 @@ class Crawl:
         except* SinkError as errors:
             error = errors.exceptions[0]
             self._error = error if isinstance(error, SinkError) else None
+        except* Exception as errors:
+            log.error("a defect in crawler itself: please report it", exc_info=errors)
+            self._error = Defect("a defect in crawler itself ended the crawl; what was saved before is whole")
         finally:
             self.frontier.stop("interrupted")  # if nothing has stopped it before
             if self._deadline is not None:
@@ -243,6 +251,8 @@ class Crawl:
         reason = self.frontier.stopped or "complete"
         if isinstance(self._error, SinkError):  # perhaps with the very last records, when all else was complete
             reason = "output_closed" if isinstance(self._error, OutputClosed) else "output_failed"
+        elif isinstance(self._error, Defect):
+            reason = "defect"
         elif reason == "complete" and self._error is not None:
             reason = "spider_failed"
         return Report(reason, self.stats, self.frontier.waiting, self._error)

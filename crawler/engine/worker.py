@@ -14,10 +14,11 @@ from typing import Annotated, Protocol
 from msgspec import Meta
 
 from crawler.discovery import nearest
-from crawler.engine.callback import CallbackError, Harvest, Watchdog, is_cancellation, run_callback
+from crawler.engine.callback import CallbackError, Harvest, is_cancellation, run_callback
 from crawler.engine.commit import Committer
 from crawler.engine.remote import Task
 from crawler.engine.stats import Stats
+from crawler.engine.watchdog import Watchdog
 from crawler.errors import FetchError, ParseProcessError
 from crawler.fetch.fetcher import Fetcher
 from crawler.fetch.robots import RobotsCache, RobotsUnavailable
@@ -92,7 +93,7 @@ class Worker:
         self._stats = stages.stats
         self._retry = retry
         self._options = options
-        self._watchdog = Watchdog(options.slow_callback)
+        self.watchdog = Watchdog(options.slow_callback)
         self._items = 0
         self._hears_failures = type(spider).on_failure is not Spider.on_failure
 
@@ -204,7 +205,7 @@ class Worker:
                 harvest = await self._stages.processes.run(task)
             else:
                 page = Page(response, entry.request, entry.depth)
-                harvest = await run_callback(callback, page, response.url, self._watchdog)
+                harvest = await run_callback(callback, page, response.url, self.watchdog)
         except CallbackError as error:
             self._count_error()
             return await self._fail(entry, "callback_error", error.summary, response.status, error.trace)
@@ -262,7 +263,7 @@ class Worker:
         if not self._hears_failures:
             return Outcome(entry, Verdict.FAILED, failure=failure)
         try:
-            harvest = await run_callback(self._spider.on_failure, failure, request.url, self._watchdog)
+            harvest = await run_callback(self._spider.on_failure, failure, request.url, self.watchdog)
         except CallbackError as error:
             self._count_error()
             log.warning("on_failure raised at %s\n%s", request.url, error.trace)

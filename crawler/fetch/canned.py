@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from crawler.errors import ConnectFailed, FetchError
+from crawler.errors import FetchError
 from crawler.request import Request
 from crawler.response import Response, headers_of
 from crawler.urls.url import address
@@ -16,7 +16,8 @@ _HTML = {"Content-Type": "text/html; charset=utf-8"}
 class CannedFetcher:
     """Answers each URL with what *answers* holds: a body (status 200, HTML), a Response, or a FetchError to raise.
 
-    A URL that is not there gets a 404. ``requests`` lists what was asked, in order.
+    A URL that is not there gets a 404. ``requests`` lists what was asked, in order. It may serve
+    one crawl after the other.
     """
 
     def __init__(self, answers: Mapping[str, Canned]) -> None:
@@ -25,8 +26,7 @@ class CannedFetcher:
         self.is_closed = False
 
     async def fetch(self, request: Request, on_sent: Callable[[], None] | None = None) -> Response:
-        if self.is_closed:
-            raise ConnectFailed(request.url, "the fetcher is closed")
+        self.is_closed = False
         self.requests.append(request)
         if on_sent is not None:
             on_sent()

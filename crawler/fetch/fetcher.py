@@ -12,7 +12,7 @@ from crawler.request import Request
 from crawler.response import Response
 
 MiB = 1024 * 1024
-USER_AGENT = "crawler/0.1 (+https://pypi.org/project/crawler)"
+USER_AGENT = "crawler/0.1"
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,13 +31,17 @@ class RobotsUnavailable(FetchError):
 
     reason = "robots_unavailable"
 
-    def __init__(self, url: str, detail: str = "", failures: int = 1, retryable: bool = True) -> None:
-        Exception.__init__(self, url, detail, failures, retryable)
+    def __init__(
+        self, url: str, detail: str = "", failures: int = 1, retryable: bool = True, reason: str = "robots_unavailable"
+    ) -> None:
+        Exception.__init__(self, url, detail, failures, retryable, reason)
         self.url = url
         self.detail = detail
         self.failures = failures
         """How often in a row it could not be had."""
         self.retryable = retryable
+        self.reason = reason
+        """Why: ``dns`` or ``connect``, say, where the host as a whole is out of reach."""
 
 
 class RobotsCache:
@@ -99,7 +103,7 @@ class RobotsCache:
             response = await self._fetcher.fetch(Request(url), on_sent)
         except FetchError as error:
             detail = f"robots.txt: {error.detail or error.reason}"
-            raise RobotsUnavailable(url, detail, self._failures(origin) + 1, error.retryable) from error
+            raise RobotsUnavailable(url, detail, self._failures(origin) + 1, error.retryable, error.reason) from error
         if response.status >= 500 or response.status == 429:
             detail = f"robots.txt answered {response.status}"
             raise RobotsUnavailable(url, detail, self._failures(origin) + 1)

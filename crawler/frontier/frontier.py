@@ -66,7 +66,8 @@ class Frontier:
         self._loop = asyncio.get_running_loop()
         self._workers: deque[asyncio.Future[Entry | None]] = deque()
         self._seeding: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_due = 0.0
         self._seeds_to_come = True
         self._leased = 0
         self._pages = 0
@@ -286,12 +287,13 @@ class Frontier:
     def _arm_timer(self) -> None:
         due = self._schedule.next_ready()
         if self._timer is not None:
-            if due is not None and self._timer.when() <= due:
+            if due is not None and self._timer_due <= due:
                 return  # it comes early enough, and looks again then
             self._timer.cancel()
             self._timer = None
         if due is not None:
             self._timer = self._loop.call_at(due, self._on_timer)
+            self._timer_due = due  # uvloop's handle for a time that has all but come does not tell it
 
     def _on_timer(self) -> None:
         self._timer = None

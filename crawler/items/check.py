@@ -145,6 +145,9 @@ def _culprit(value: Any, message: str, path: str = "", depth: int = 0) -> tuple[
     if not path:
         return path, message
     kind = type(value).__name__
+    if hasattr(value, "cr_code"):
+        value.close()  # said here, it need not be said by Python a second time
+        return path, f"it is the coroutine {value.__qualname__}() that nobody awaited: write await before the call"
     if hasattr(value, "getall"):
         return path, f"it is a {kind}, not text: add .get() or .getall()"
     return path, f"a {kind} cannot be written as JSON: {message}"

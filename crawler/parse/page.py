@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -111,7 +111,7 @@ class Page:
         try:
             from parsel import Selector  # an extra
         except ImportError:
-            raise MissingExtra("page.xpath() needs parsel: pip install 'crawler[xpath]'") from None
+            raise MissingExtra("page.xpath() needs parsel: pip install parsel") from None
         return Selector(text=self.text, base_url=self.url).xpath(query)
 
     def json(self) -> Any:  # Any: it is JSON
@@ -151,7 +151,7 @@ class Page:
         *,
         css: str | None = None,
         **request_fields: Any,  # Any: the fields of Request
-    ) -> Iterator[Request]:
+    ) -> list[Request]:
         """A request for each of *links*: a CSS query, or elements or addresses.
 
         Addresses that nobody can follow (``mailto:``, ``javascript:``, malformed ones) and repeated ones are left out.
@@ -159,8 +159,8 @@ class Page:
         if links is None and css is None:
             raise TypeError("follow_all() needs links: a CSS query, elements or addresses")
         name = callback_name(callback)
-        for url in self._joined(css if css is not None else links or ()):
-            yield Request(url, name, **request_fields)
+        urls = self._joined(css if css is not None else links or ())
+        return [Request(url, name, **request_fields) for url in urls]
 
     def links(self) -> list[str]:
         """The absolute http(s) URLs that the page links to (``a`` and ``area``), without fragments, each once."""

@@ -244,8 +244,8 @@ def test_the_summary_has_everything_in_its_place(capsys, tmp_path, monkeypatch):
         "                                        http://a.example/2\\x1b",
         "                 1  timeout             http://b.example/",
         "                                        no complete answer in time",
-        "  skipped   2 links outside allowed_hosts, as http://c.example/",
-        "  skipped   1 link forbidden by robots.txt, as http://a.example/private",
+        "  skipped   2 links outside allowed_hosts, e.g. http://c.example/",
+        "  skipped   1 link forbidden by robots.txt, e.g. http://a.example/private",
         "  left      7 requests not fetched",
     ]
 

@@ -29,13 +29,19 @@ def one(project, body, url=None):
 def test_the_table_of_exit_codes():
     fetched, failed = Stats(pages=1), Stats(pages=1)
     failed.fail(Failure("http://a.example/", "http_404"))
+    rejecting = Stats(pages=1, items=1, rejects=1)
     cases = [
         ("complete", fetched, False, COMPLETE),
         ("complete", fetched, True, COMPLETE),
         ("complete", failed, False, COMPLETE),
         ("complete", failed, True, FAILURES),
         ("complete", Stats(), True, NOTHING_WORKED),
-        ("max_pages", failed, True, LIMIT),
+        ("max_pages", failed, False, LIMIT),
+        ("max_pages", failed, True, FAILURES),
+        ("complete", rejecting, False, COMPLETE),
+        ("complete", rejecting, True, FAILURES),
+        ("complete", Stats(pages=1, rejects=2), False, NOTHING_WORKED),
+        ("defect", fetched, False, NOTHING_WORKED),
         ("max_items", fetched, False, LIMIT),
         ("max_errors", fetched, False, NOTHING_WORKED),
         ("spider_failed", fetched, False, NOTHING_WORKED),
@@ -91,7 +97,7 @@ def test_no_page_fetched_ends_with_1(crawl, project):
     one(project, "def parse(self, page): ...", url=project.url + "nowhere")
     ended = crawl("one.py", "-o", "a.jsonl")
     assert ended.code == NOTHING_WORKED
-    assert "nothing was fetched in" in ended.err
+    assert "no page succeeded in" in ended.err
     assert "http_404" in ended.err
 
 
@@ -230,7 +236,18 @@ def test_the_first_interrupt_says_what_it_waits_for_and_the_second_one_ends_at_o
     _, err = process.communicate(timeout=10)
     assert process.returncode == INTERRUPTED
     assert time.monotonic() - begun < 2
-    assert err == ""
+    assert err == "\nended at once; what was saved before is whole\n"
+
+
+def test_an_interrupt_ends_even_a_callback_that_never_returns(start, project):
+    one(project, "def parse(self, page):\n        self.logger.warning('in it')\n        while True: pass")
+    process = start("one.py", "-o", "a.jsonl")
+    assert process.stderr.readline() == "WARNING in it\n"
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.1)  # two signals at once are one
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+    assert process.returncode == INTERRUPTED
 
 
 def test_pages_that_do_not_end_within_the_grace_are_given_up(start, project, silent_host):

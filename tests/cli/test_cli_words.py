@@ -24,7 +24,14 @@ def test_the_help_names_every_command_and_every_exit_code(crawl):
     for name, row in COMMANDS.items():
         assert f"{name} " in ended.out
         assert row.help in ended.out
-    for code in ("0 complete", "1 nothing worked", "2 usage", "3 stopped", "4 some", "130 interrupted"):
+    for code in (
+        "0 complete",
+        "1 nothing worked",
+        "2 usage",
+        "3 stopped",
+        "4 pages or items failed",
+        "130 interrupted",
+    ):
         assert code in " ".join(ended.out.split())
 
 

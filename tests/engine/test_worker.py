@@ -361,7 +361,7 @@ async def test_an_origin_given_up_is_remembered() -> None:
 
     run = await crawled(Two, fetcher, obey_robots=True, retries=1)
 
-    assert (fetcher.asked, run.failures) == ([ROBOTS] * 2, {"robots_unavailable": 6})
+    assert (fetcher.asked, run.failures) == ([ROBOTS] * 2, {"connect": 6})
 
 
 async def test_a_robots_txt_that_comes_at_the_second_try_is_obeyed() -> None:

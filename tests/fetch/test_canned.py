@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from crawler.errors import ConnectFailed, FetchTimeout
+from crawler.errors import FetchTimeout
 from crawler.fetch.canned import CannedFetcher
 from crawler.request import Request
 from crawler.response import Response, headers_of
@@ -53,12 +53,11 @@ async def test_requests_are_listed_in_their_order_and_announced_when_sent() -> N
     assert (fetcher.requests, sent) == ([first, second], [1, 2])
 
 
-async def test_a_closed_fetcher_answers_no_more() -> None:
+async def test_it_serves_one_crawl_after_the_other() -> None:
     fetcher = CannedFetcher({URL: "x"})
     fetcher.trust("a.example")
     assert fetcher.is_closed is False
     await fetcher.close()
     assert fetcher.is_closed is True
-    with pytest.raises(ConnectFailed, match="closed"):
-        await fetcher.fetch(Request(URL))
-    assert fetcher.requests == []
+    assert (await fetcher.fetch(Request(URL))).body == b"x"
+    assert fetcher.is_closed is False
