@@ -20,7 +20,7 @@ from crawler.config import Project, Settings, find_project, resolve
 from crawler.engine.crawl import Crawl, Output, Report
 from crawler.engine.stats import Stats
 from crawler.errors import UsageError
-from crawler.export.sink import Mode, StreamSink
+from crawler.export.sink import MemorySink, Mode, StreamSink
 from crawler.fetch.fetcher import Fetcher
 from crawler.outcome import Record
 from crawler.spider import Spider
@@ -102,7 +102,7 @@ class crawl:  # noqa: N801 (reads as a function at its call: async for item in c
         sink = StreamSink()
         _, settings = _resolved(self._spider, {**self._settings, "grace": 0})  # whoever leaves waits for no page
         spider = build_spider(self._spider, self._args)
-        crawl = assemble(spider, self._args, settings, [sink, _Rejects()], self._fetcher)
+        crawl = assemble(spider, self._args, settings, [sink, MemorySink()], self._fetcher)
         running = asyncio.create_task(_run_and_end(crawl, sink))
         is_over = False
         try:
@@ -142,7 +142,7 @@ def run(
     async def whole() -> CrawlResult:
         project, resolved = _resolved(spider_type, dict(settings or {}))
         made = build_spider(spider_type, arguments)
-        items, rejects = _Collected(), _Rejects()
+        items, rejects = MemorySink(), MemorySink()
         outputs: Sequence[Output] = [items, rejects]
         if names:
             outputs = build_outputs(names, resolved, spider_type.name, project, mode)
@@ -151,7 +151,8 @@ def run(
             report = await crawl.run()
         if not names:
             _tell_of_rejects(report)
-        return CrawlResult(items.items, rejects.rejects, report)
+        told = [msgspec.json.decode(record.data) for record in rejects.records]
+        return CrawlResult([_item_of(record) for record in items.records], told, report)
 
     return run_loop(whole)
 
@@ -162,19 +163,35 @@ def run_loop(main: Callable[[], Coroutine[Any, Any, R]]) -> R:
         return _run_here(main)
     outcome: list[R] = []
     errors: list[BaseException] = []
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def noted() -> R:
+        loops.append(asyncio.get_running_loop())
+        return await main()
 
     def in_thread() -> None:
         try:
-            outcome.append(_run_here(main))
+            outcome.append(_run_here(noted))
         except BaseException as error:  # carried over to the caller's thread
             errors.append(error)
 
     thread = threading.Thread(target=in_thread, name="crawl")
     thread.start()
-    thread.join()
+    try:
+        thread.join()
+    except BaseException:  # Ctrl-C in a notebook: the crawl ends with the call that began it
+        for loop in loops:
+            loop.call_soon_threadsafe(_cancel_all, loop)
+        thread.join()
+        raise
     if errors:
         raise errors[0]
     return outcome[0]
+
+
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
 
 
 def _a_loop_runs() -> bool:
@@ -259,50 +276,15 @@ def _item_of(record: Record) -> Any:  # Any: the spider's own item type
     """The item as the spider made it; one from a parse process is made again from its record."""
     if record.item is not None:
         return record.item
-    item_type = record.type
-    if item_type is None:
-        return msgspec.json.decode(record.data)
-    if hasattr(item_type, "model_validate_json"):
-        return item_type.model_validate_json(record.data)
-    return msgspec.json.decode(record.data, type=item_type)
-
-
-class _Collected:
-    """A sink that keeps the items, for a result without a file."""
-
-    name = "items"
-
-    def __init__(self) -> None:
-        self.items: list[Any] = []
-
-    async def open(self) -> None:
-        """Nothing to open."""
-
-    async def append(self, records: Sequence[Record]) -> int:
-        self.items += [_item_of(record) for record in records]
-        return len(self.items)
-
-    async def close(self) -> None:
-        """Nothing to close."""
-
-
-class _Rejects:
-    """A sink that keeps rejects, for a crawl without files."""
-
-    name = "rejects"
-
-    def __init__(self) -> None:
-        self.rejects: list[dict[str, Any]] = []
-
-    async def open(self) -> None:
-        """Nothing to open."""
-
-    async def append(self, records: Sequence[Record]) -> int:
-        self.rejects += [msgspec.json.decode(record.data) for record in records]
-        return len(self.rejects)
-
-    async def close(self) -> None:
-        """Nothing to close."""
+    plain = msgspec.json.decode(record.data)
+    if record.type is None:
+        return plain
+    try:
+        if hasattr(record.type, "model_validate"):
+            return record.type.model_validate(plain)
+        return msgspec.convert(plain, record.type)
+    except (ValueError, TypeError):  # it was checked when it was emitted; its own validators may expect other text
+        return plain
 
 
 def _tell_of_rejects(report: Report) -> None:

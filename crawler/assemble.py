@@ -18,7 +18,7 @@ from crawler.engine.crawl import Crawl, Output
 from crawler.engine.remote import prepare, work
 from crawler.engine.stats import Stats
 from crawler.engine.worker import EngineOptions, Stages
-from crawler.errors import ConfigError, SpiderLoadError, UsageError
+from crawler.errors import ConfigError, OutputError, SpiderLoadError, UsageError
 from crawler.export.formats import JsonLines, format_of
 from crawler.export.sink import ExportOptions, FileSink, LazySink, Mode, StdoutSink, is_special, refuse_existing
 from crawler.fetch.canned import CannedFetcher
@@ -58,6 +58,8 @@ def build_spider(spider_type: type[Spider], args: dict[str, Any]) -> Spider:  # 
         raise UsageError(f'{name}.start_urls is a string; write a list of URLs: start_urls = ["{spider.start_urls}"]')
     _check_names(spider)
     own_start = spider_type.start is not Spider.start
+    if isinstance(getattr(spider, "allowed_domains", ()), str):
+        raise UsageError(f"{name}.allowed_domains is a string; write a list of hosts, and call it allowed_hosts")
     if isinstance(spider.allowed_hosts, str):
         raise UsageError(f'{name}.allowed_hosts is a string; write a list: allowed_hosts = ["{spider.allowed_hosts}"]')
     if not own_start and isinstance(spider.start_urls, Collection) and not spider.start_urls:
@@ -81,8 +83,9 @@ def _check_names(spider: Spider) -> None:
             raise UsageError(
                 f"{name}.{theirs} is not read here: call it {ours} (docs/coming-from-scrapy.md has a table)"
             )
-    module = sys.modules.get(type(spider).__module__)
-    if type(spider).__module__ == "__main__" and getattr(module, "__file__", None) is None and _cpu_bound_of(spider):
+    file = getattr(sys.modules.get(type(spider).__module__), "__file__", None)
+    is_typed = type(spider).__module__ == "__main__" and (file is None or not Path(file).is_file())
+    if is_typed and _cpu_bound_of(spider):
         raise UsageError(
             f"{name} has a @cpu_bound callback, which runs in another process, but the class is typed into a notebook "
             "or a prompt, where that process cannot find it: put the spider into a file and import it"
@@ -122,7 +125,10 @@ def build_outputs(
         names = [str(_unused(project.root / _filled(options.output, spider_name)))]
     outputs: list[Output] = []
     files: list[Path] = []
-    for name in dict.fromkeys(names):
+    distinct: dict[str, str] = {}  # one owner for each file, however often it is named
+    for name in names:
+        distinct.setdefault(name if name == "-" else str(Path(name).resolve()), name)
+    for name in distinct.values():
         path = Path(name)
         if name == "-":
             outputs.append(StdoutSink(format_of(name), stdout))
@@ -134,8 +140,10 @@ def build_outputs(
             files.append(path)
     beside = files[0] if files else _unused(project.root / _filled(options.output, spider_name))
     rejects = beside.with_suffix(".rejects.jsonl")
-    again: Mode = "append" if mode == "append" else "overwrite"
-    outputs.append(LazySink(FileSink(rejects, JsonLines(), again, syncs=syncs), rejects, again))
+    refuse_existing(rejects, "append")  # it may be there, but no directory
+    if rejects.resolve() in [path.resolve() for path in files]:
+        raise OutputError(f"-o {rejects}: that is where the rejects of {beside.name} go; name another file")
+    outputs.append(LazySink(rejects, JsonLines(), "append" if mode == "append" else "overwrite", syncs=syncs))
     return outputs
 
 

@@ -76,5 +76,7 @@ class Outcome(msgspec.Struct, gc=False):
     discovered: list[Entry] = []
     """Requests found on this page that are new to the crawl."""
     failure: Failure | None = None
+    sent: bool = True
+    """Whether there was a request on the wire, after which the host is owed its pause."""
     due: float = 0.0
     """With RETRY: not before this moment of the frontier's clock."""

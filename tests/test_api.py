@@ -491,3 +491,46 @@ async def test_nothing_is_left_for_the_collector_to_complain_of():
         break
     await asyncio.sleep(0.05)
     gc.collect()
+
+
+SCRIPT = """
+import sys
+from crawler import CannedFetcher, Spider, cpu_bound, run
+
+class Cpu(Spider):
+    start_urls = ["http://a.test/"]
+
+    @cpu_bound
+    def parse(self, page):
+        return {"url": page.url}
+
+GUARD
+    print(run(Cpu, fetcher=CannedFetcher({"http://a.test/": "x"}), settings={"parse_processes": 1}))
+"""
+
+
+def apart(*arguments: str, typed: str | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(crawler.__file__).parent.parent)}
+    command = [sys.executable, *arguments]
+    return subprocess.run(
+        command, env=environment, input=typed, capture_output=True, text=True, timeout=50, check=False
+    )
+
+
+def test_a_script_that_starts_its_crawl_in_the_parse_process_too_is_told_where_to_put_it(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    ended = {}
+    for guard in ("if True:", 'if __name__ == "__main__":'):
+        script.write_text(SCRIPT.replace("GUARD", guard))
+        ended[guard] = apart(str(script))
+
+    unguarded, guarded = ended.values()
+    assert 'below if __name__ == "__main__":' in unguarded.stderr
+    assert "0 items" in unguarded.stdout
+    assert (guarded.stdout, guarded.stderr) == ("<CrawlResult complete: 1 items, 1 pages, 0 failed>\n", "")
+
+
+def test_a_spider_typed_at_a_prompt_with_a_callback_for_a_process_is_refused() -> None:
+    typed = SCRIPT.replace("GUARD", "if True:")
+    ended = apart(typed=typed)
+    assert "put the spider into a file" in ended.stderr

@@ -28,12 +28,8 @@ def command(spider: str | None) -> None:
 
 
 def _shown(value: object) -> str:
-    return (
-        "unset"
-        if value is None
-        else repr(value)
-        if isinstance(value, str)
-        else str(value).lower()
-        if isinstance(value, bool)
-        else str(value)
-    )
+    if value is None:
+        return "unset"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, str) else str(value)

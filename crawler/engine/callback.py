@@ -63,7 +63,7 @@ async def run_callback(callback: Callable[..., Any], argument: Any, url: str, wa
             _take(await _watched(given, watch), harvest, url, callback)
         else:
             _take(given, harvest, url, callback)
-    except (Exception, asyncio.CancelledError) as error:  # Rule 1
+    except (Exception, SystemExit, asyncio.CancelledError) as error:  # Rule 1
         if is_cancellation(error):
             raise
         raise _own_words(error) from None

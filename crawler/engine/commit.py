@@ -62,7 +62,6 @@ class Committer:
         self._something = asyncio.Event()
         self._enough = asyncio.Event()
         self._room = asyncio.Event()
-        self._room.set()
         self._closing = False
 
     async def put(self, outcome: Outcome) -> None:
@@ -108,9 +107,8 @@ class Committer:
     async def _commit(self) -> None:
         outcomes, self._outcomes = self._outcomes, []
         seeds, self._seeds = self._seeds, []
-        if not self._closing:
-            self._something.clear()
-            self._enough.clear()
+        self._something.clear()
+        self._enough.clear()
         if not (outcomes or seeds):
             return
         records = [record for outcome in outcomes for record in outcome.records]

@@ -16,7 +16,7 @@ from crawler.engine.callback import is_cancellation
 from crawler.engine.commit import Sink
 from crawler.engine.stats import Stats
 from crawler.engine.worker import EngineOptions, Stages, Worker
-from crawler.errors import CrawlerError, InvalidRequest, OutputClosed, SinkError, WrongResult
+from crawler.errors import CrawlerError, InvalidRequest, OutputClosed, OutputError, SinkError, WrongResult
 from crawler.frontier.store import Store
 from crawler.outcome import Failure
 from crawler.politeness.retry import Retry
@@ -27,7 +27,7 @@ from crawler.urls.url import why_not
 log = logging.getLogger("crawler")
 
 _SEED_BATCH = 100
-"""Seeds admitted together, where the frontier is busy anyway."""
+"""Seeds after which others have their turn."""
 
 
 class Output(Sink, Protocol):
@@ -91,7 +91,7 @@ class Crawl:
         self._store = store
         self._outputs = outputs
         self._options = options
-        self._worker = Worker(spider, stages, retry, options)
+        self._worker = Worker(spider, stages, retry, options, self.stop)
         self._crew: list[asyncio.Task[None]] = []
         self._seeding: asyncio.Task[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -113,6 +113,10 @@ class Crawl:
                 for output in self._outputs:
                     await output.open()
                     closing.push_async_callback(output.close)
+            except OutputError:
+                await self._call_closed("output_failed")
+                raise
+            try:
                 with self._worker.watchdog.watching():
                     await self._crawl()
             finally:
@@ -133,8 +137,6 @@ class Crawl:
     def stop(self, reason: str) -> None:
         """Lease nothing more. Pages that run get ``grace`` seconds, then they are cancelled; all that ended is kept."""
         self.frontier.stop(reason)
-        if self._seeding is not None:
-            self._seeding.cancel()
         if self._deadline is None:
             self._deadline = asyncio.get_running_loop().call_later(self._options.grace, self._dismiss)
 
@@ -178,14 +180,13 @@ class Crawl:
 
     async def _plant(self) -> None:
         """Draw seeds as fast as the frontier has room for them."""
-        batch: list[Request] = []
+        drawn = 0
         try:
             async with aclosing(self._seeds()) as seeds:
                 async for request in seeds:
-                    batch.append(request)
-                    if len(batch) >= _SEED_BATCH or not self.frontier.waiting:
-                        self._admit_seeds(batch)
-                        batch = []
+                    self._admit_seed(request)
+                    drawn += 1
+                    if drawn % _SEED_BATCH == 0:
                         await asyncio.sleep(0)  # start() may be a plain generator that never waits itself
                         await self.frontier.room()
                     if self.frontier.stopped is not None:
@@ -197,7 +198,6 @@ class Crawl:
             self._error = SpiderFailed(message, own_traceback(error))
             log.error("%s\n%s", message, self._error.trace)
         finally:
-            self._admit_seeds(batch)
             self.frontier.seeds_ended()
 
     async def _seeds(self) -> AsyncGenerator[Request, None]:
@@ -215,8 +215,8 @@ class Crawl:
                 for seed in given or ():
                     yield _request(seed)
 
-    def _admit_seeds(self, batch: list[Request]) -> None:
-        admission = self.frontier.admit(batch)
+    def _admit_seed(self, seed: Request) -> None:
+        admission = self.frontier.admit([seed])
         self.stats.duplicates += admission.duplicates
         for reason, url in admission.skipped:
             if reason == "malformed":

@@ -85,13 +85,17 @@ class Stages:
 class Worker:
     """The flow, shared by all worker coroutines."""
 
-    def __init__(self, spider: Spider, stages: Stages, retry: Retry, options: EngineOptions) -> None:
+    def __init__(
+        self, spider: Spider, stages: Stages, retry: Retry, options: EngineOptions, stop: Callable[[str], None]
+    ) -> None:
+        """*stop* ends the crawl, with a reason, as Ctrl-C would."""
         self._spider = spider
         self._stages = stages
         self._frontier = stages.frontier
         self._fetcher = stages.fetcher
         self._stats = stages.stats
         self._retry = retry
+        self._stop = stop
         self._options = options
         self.watchdog = Watchdog(options.slow_callback)
         self._items = 0
@@ -104,12 +108,10 @@ class Worker:
             outcome = None
             try:
                 outcome = await self._visit(entry)
-            except (
-                Exception,
-                asyncio.CancelledError,
-            ) as error:  # a defect of this program costs its page, not the crawl
+            except (Exception, asyncio.CancelledError) as error:
                 if is_cancellation(error):
                     raise
+                # a defect of this program costs its page, not the crawl
                 outcome = await self._defect(entry, error)
             finally:
                 if outcome is None:
@@ -124,7 +126,7 @@ class Worker:
         try:
             rules = self._rules(entry)
         except RobotsUnavailable as error:
-            return await self._fail(entry, error.reason, error.detail, None)
+            return await self._fail(entry, error.reason, error.detail, None, sent=False)
         if rules is None:
             return await self._ask_robots(entry)
         pause = self._frontier.pause_of(entry)
@@ -132,7 +134,7 @@ class Worker:
             pause = self._frontier.set_pace(entry, rules.crawl_delay)
         if not rules.allows(entry.request.url):
             self._stats.skip("robots", entry.request.url)
-            return Outcome(entry, Verdict.SKIPPED)
+            return Outcome(entry, Verdict.SKIPPED, sent=False)
         self._stats.requests += 1
         entry.attempts += 1
         try:
@@ -152,9 +154,8 @@ class Worker:
         """Fetch the robots.txt in *entry*'s stead; None lets *entry* wait for its turn again."""
         robots, frontier = self._stages.robots, self._frontier
         frontier.set_pace(entry, alone=True)
-        self._stats.requests += 1
         try:
-            await robots.fetch(entry.origin, self._on_sent(entry))
+            self._stats.requests += await robots.fetch(entry.origin, self._on_sent(entry))
             rules = robots.known(entry.origin)
             if rules is not None:
                 frontier.set_pace(entry, rules.crawl_delay)
@@ -243,7 +244,9 @@ class Worker:
                 return Outcome(entry, Verdict.RETRY, due=asyncio.get_running_loop().time() + wait)
         return await self._fail(entry, reason, detail, status)
 
-    async def _fail(self, entry: Entry, reason: str, detail: str, status: int | None, traceback: str = "") -> Outcome:
+    async def _fail(
+        self, entry: Entry, reason: str, detail: str, status: int | None, traceback: str = "", *, sent: bool = True
+    ) -> Outcome:
         """*entry* is given up: counted, and told to the spider, which may yield as from a callback."""
         request = entry.request
         failure = Failure(
@@ -261,7 +264,7 @@ class Worker:
         level = logging.WARNING if traceback and self._stats.failures[reason] <= _TRACEBACKS else logging.INFO
         log.log(level, "%s failed: %s%s", request.url, detail, f"\n{traceback}" if traceback else "")
         if not self._hears_failures:
-            return Outcome(entry, Verdict.FAILED, failure=failure)
+            return Outcome(entry, Verdict.FAILED, failure=failure, sent=sent)
         try:
             harvest = await run_callback(self._spider.on_failure, failure, request.url, self.watchdog)
         except CallbackError as error:
@@ -269,7 +272,7 @@ class Worker:
             log.warning("on_failure raised at %s\n%s", request.url, error.trace)
             harvest = Harvest()
         outcome = self._outcome(entry, harvest)
-        outcome.verdict, outcome.failure = Verdict.FAILED, failure
+        outcome.verdict, outcome.failure, outcome.sent = Verdict.FAILED, failure, sent
         return outcome
 
     def _outcome(self, entry: Entry, harvest: Harvest) -> Outcome:
@@ -280,7 +283,7 @@ class Worker:
             records = records[: max(0, limit - self._items)]
             self._items += len(records)
             if self._items >= limit:
-                self._frontier.stop("max_items")
+                self._stop("max_items")
         for reject in harvest.rejects:
             self._stats.reject(reject.item_type, reject.field, reject.reason)
         admission = self._frontier.admit(harvest.requests, entry)
@@ -295,7 +298,7 @@ class Worker:
     def _count_error(self) -> None:
         self._stats.callback_errors += 1
         if self._options.max_errors is not None and self._stats.callback_errors >= self._options.max_errors:
-            self._frontier.stop("max_errors")
+            self._stop("max_errors")
 
     def _on_sent(self, entry: Entry) -> Callable[[], None]:
         return partial(self._frontier.started, entry)

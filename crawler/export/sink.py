@@ -120,26 +120,51 @@ class FileSink:
 class LazySink:
     """A file that is only made when there is something to write; one of an earlier crawl is replaced or continued."""
 
-    def __init__(self, sink: FileSink, path: Path, mode: Mode) -> None:
-        self.name = sink.name
-        self.path = path
-        self._sink = sink
+    def __init__(self, path: Path, form: Format, mode: Literal["overwrite", "append"], *, syncs: bool) -> None:
+        self.name = str(path)
+        self._path = path
         self._mode = mode
+        self._sink = FileSink(path, form, mode, syncs=syncs)
         self._is_open = False
 
     async def open(self) -> None:
         if self._mode != "append":
-            self.path.unlink(missing_ok=True)
+            try:
+                self._path.unlink(missing_ok=True)
+            except OSError as error:
+                raise OutputError(f"cannot replace {self._path}: {error.strerror}") from error
 
     async def append(self, records: Sequence[Record]) -> int:
         if not self._is_open:
+            try:
+                await self._sink.open()
+            except OutputError as error:
+                raise SinkError(self.name, str(error)) from error
             self._is_open = True
-            await self._sink.open()
         return await self._sink.append(records)
 
     async def close(self) -> None:
         if self._is_open:
             await self._sink.close()
+
+
+class MemorySink:
+    """Records, kept: for a crawl whose caller wants them without a file."""
+
+    name = "memory"
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def append(self, records: Sequence[Record]) -> int:
+        self.records += records
+        return len(self.records)
+
+    async def close(self) -> None:
+        """Nothing to close."""
 
 
 class StdoutSink:

@@ -43,8 +43,12 @@ _HEADER_LIMIT = 64 * 1024
 _HEADERS_LIMIT = 1_000
 _DRAIN = 64 * 1024
 """Bytes of a redirect's body that are read to keep its connection; a longer one costs the connection."""
+_KEEP_ALIVE = 15.0
+"""Seconds that an unused connection is kept, as aiohttp has it. A broad crawl has one for each host of that time."""
 _DNS_SECONDS = 300
 _DNS_NAMES = 100_000
+_DESCRIPTORS = 100_000
+"""Open files to ask the system for: the most workers that there can be."""
 
 
 class HttpFetcher:
@@ -55,12 +59,13 @@ class HttpFetcher:
 
     def __init__(self, options: FetchOptions) -> None:
         self._options = options
+        _raise_descriptor_limit()
         self._guard = Guard(options.allow_private_hosts)
         self._connector = TCPConnector(
             limit=0,
             ttl_dns_cache=_DNS_SECONDS,
             dns_cache_max_size=_DNS_NAMES,
-            keepalive_timeout=30,
+            keepalive_timeout=_KEEP_ALIVE,
             socket_factory=self._guard,
             ssl=options.verify_tls,
         )
@@ -152,6 +157,18 @@ class _NoCookies(DummyCookieJar):
     @property
     def quote_cookie(self) -> bool:
         return False
+
+
+def _raise_descriptor_limit() -> None:
+    """As many sockets as the system permits: the usual soft limit of 1,024 is that of select(), which nobody uses here."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def translate(error: Exception, url: str) -> FetchError:

@@ -148,13 +148,13 @@ class Frontier:
         self._settle()
         if entry is not None or self.stopped is not None:
             return entry
-        turn: asyncio.Future[Entry | None] = self._loop.create_future()
-        self._workers.append(turn)
+        waiter: asyncio.Future[Entry | None] = self._loop.create_future()
+        self._workers.append(waiter)
         self._settle()
         try:
-            return await turn
+            return await waiter
         except asyncio.CancelledError:
-            self._give_back(turn)
+            self._give_back(waiter)
             raise
 
     def started(self, entry: Entry) -> None:
@@ -210,8 +210,7 @@ class Frontier:
             self.queue(outcome.discovered)
         if outcome.verdict is Verdict.RETRY:
             self._schedule.add_later(entry.host, entry, entry.request.priority, outcome.due)
-        now = None if outcome.verdict is Verdict.SKIPPED else self._loop.time()  # nothing was sent: no pause is owed
-        self._schedule.finish(entry.host, entry, now)
+        self._schedule.finish(entry.host, entry, self._loop.time() if outcome.sent else None)
 
     async def room(self) -> None:
         """Wait until few enough requests wait that another seed may be drawn."""
@@ -277,9 +276,9 @@ class Frontier:
 
     def _dismiss(self) -> None:
         while self._workers:
-            turn = self._workers.popleft()
-            if not turn.done():
-                turn.set_result(None)
+            waiter = self._workers.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -299,10 +298,10 @@ class Frontier:
         self._timer = None
         self._settle()
 
-    def _give_back(self, turn: asyncio.Future[Entry | None]) -> None:
+    def _give_back(self, waiter: asyncio.Future[Entry | None]) -> None:
         """A worker was cancelled while it waited, perhaps just after a lease had been handed to it."""
-        if turn.done() and not turn.cancelled():
-            entry = turn.result()
+        if waiter.done() and not waiter.cancelled():
+            entry = waiter.result()
             if entry is not None:
                 self._leased -= 1
                 self._schedule.add(entry.host, entry, entry.request.priority, first=True)

@@ -98,6 +98,7 @@ class HostSchedule(Generic[T]):
         A new host has 1 and 0, so *item*, which runs and has not left yet, is the only one until this is called.
         """
         known = self._hosts[host]
+        pause = max(pause, known.pause)  # its other scheme may have asked for more
         if pause > 0 and known.pause == 0:
             known.launching = item
         if pause > known.pause:

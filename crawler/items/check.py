@@ -26,7 +26,7 @@ def to_record(item: Any, url: str) -> Record | Reject:  # Any: whatever type the
     What has types is checked against them, strictly: ``"12"`` is no int.
     """
     if isinstance(item, dict):
-        return _encoded(item, item, None, url)
+        return _encoded(item, item.copy(), None, url)  # the spider may go on changing its own
     if hasattr(item, "model_dump_json"):
         return _from_pydantic(item, url)
     if isinstance(item, Mapping):

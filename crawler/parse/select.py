@@ -1,6 +1,6 @@
 """Selecting from a page: ``css()`` with ``::text`` and ``::attr(name)``, as users of parsel know them.
 
-Together with page.py the only file that imports selectolax. Its engine, Lexbor, builds the tree that a browser
+Together with page.py and extract.py the only file that imports selectolax. Its engine, Lexbor, builds the tree that a browser
 builds.
 """
 

@@ -18,5 +18,5 @@ def fingerprint(href: str, request: Request, seed: int = 0) -> int:
     text = canonical(href)
     if request.method != "GET" or request.body or request.json is not None or request.form:
         payload = msgspec.json.encode((request.method, request.body, request.json, request.form), order="sorted")
-        return xxhash.xxh3_64_intdigest(text.encode() + b"\0" + payload, seed)
-    return xxhash.xxh3_64_intdigest(text.encode(), seed)
+        return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass") + b"\0" + payload, seed)
+    return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass"), seed)

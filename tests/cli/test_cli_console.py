@@ -228,7 +228,7 @@ def test_the_summary_has_everything_in_its_place(capsys, tmp_path, monkeypatch):
     (tmp_path / "a.jsonl").write_bytes(b"x" * 3_500)
     file = FileSink(tmp_path / "a.jsonl", JsonLines(), "new", syncs=False)
     path = tmp_path / "a.rejects.jsonl"
-    rejects = LazySink(FileSink(path, JsonLines(), "overwrite", syncs=False), path, "overwrite")
+    rejects = LazySink(path, JsonLines(), "overwrite", syncs=False)
     Console().summarize(Report("max_pages", stats_of_a_rich_crawl(), waiting=7), [file, rejects])
     first, *others = capsys.readouterr().err.splitlines()
     assert re.fullmatch(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crawler.cli.main import NOTHING_WORKED, USAGE
+from crawler.cli.main import COMPLETE, NOTHING_WORKED, USAGE
 
 TYPED = """
 from dataclasses import dataclass
@@ -278,3 +278,22 @@ def test_a_disk_that_becomes_full_leaves_whole_lines_alone(crawl_apart, project)
     assert "crawl: cannot write a.jsonl: File too large" in ended.err
     assert f"; what was saved before is whole ({len(saved)} bytes)" in ended.err
     assert "Traceback" not in ended.err
+
+
+def test_one_file_under_two_names_has_one_owner(crawl, project):
+    assert crawl("books", "-o", "a.jsonl", "-o", "./a.jsonl", "-q").code == COMPLETE
+    assert len(project.lines("a.jsonl")) == 20
+
+
+def test_an_output_where_the_rejects_would_go_is_refused(crawl, project):
+    ended = crawl("books", "-o", "a.jsonl", "-o", "a.rejects.jsonl")
+    assert ended.code == USAGE
+    assert "that is where the rejects of a.jsonl go" in ended.err
+
+
+@pytest.mark.parametrize("option", ["--overwrite", "--append"])
+def test_a_directory_where_the_rejects_would_go_is_refused(crawl, project, option):
+    (project.root / "a.rejects.jsonl").mkdir()
+    ended = crawl("books", "-o", "a.jsonl", option)
+    assert ended.code == USAGE
+    assert "a.rejects.jsonl is a directory" in ended.err

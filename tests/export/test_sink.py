@@ -11,7 +11,16 @@ import pytest
 from crawler.errors import OutputClosed, OutputError, SinkError
 from crawler.export import sink as sink_module
 from crawler.export.formats import JsonLines
-from crawler.export.sink import FileSink, LazySink, Mode, StdoutSink, StreamSink, is_special, refuse_existing
+from crawler.export.sink import (
+    FileSink,
+    LazySink,
+    MemorySink,
+    Mode,
+    StdoutSink,
+    StreamSink,
+    is_special,
+    refuse_existing,
+)
 from crawler.outcome import Record
 
 
@@ -206,7 +215,7 @@ async def test_a_device_is_written_in_every_mode_and_never_cut(mode: Mode):
 
 async def test_a_lazy_file_is_made_with_the_first_record(tmp_path: Path):
     path = tmp_path / "a.rejects.jsonl"
-    lazy = LazySink(file_sink(path, "overwrite"), path, "overwrite")
+    lazy = LazySink(path, JsonLines(), "overwrite", syncs=False)
     await lazy.open()
     await lazy.close()
     assert not path.exists()
@@ -220,7 +229,7 @@ async def test_a_lazy_file_is_made_with_the_first_record(tmp_path: Path):
 async def test_a_lazy_file_of_an_earlier_crawl_is_removed_or_continued(tmp_path: Path, mode: Mode, kept: bytes | None):
     path = tmp_path / "a.rejects.jsonl"
     path.write_bytes(b"old\n")
-    lazy = LazySink(file_sink(path, mode), path, mode)
+    lazy = LazySink(path, JsonLines(), mode, syncs=False)
     await lazy.open()
     assert (path.read_bytes() if path.exists() else None) == kept
     await lazy.append(records("1"))
@@ -293,3 +302,22 @@ async def test_a_stream_that_nobody_reads_any_more_holds_nobody_up():
         writing = asyncio.create_task(stream.append(records("y")))
     await asyncio.wait_for(writing, 1)
     assert stream._queue.qsize() == StreamSink._BOUND
+
+
+@pytest.mark.parametrize("mode", ["overwrite", "append"])
+async def test_a_lazy_file_that_cannot_be_made_is_an_error_of_its_own(tmp_path: Path, mode: Any) -> None:
+    (tmp_path / "taken").mkdir()
+    lazy = LazySink(tmp_path / "taken", JsonLines(), mode, syncs=False)
+
+    with pytest.raises((OutputError, SinkError), match="taken"):
+        await lazy.open()
+        await lazy.append([Record(b"{}")])
+    await lazy.close()
+
+
+async def test_a_memory_sink_keeps_everything() -> None:
+    sink = MemorySink()
+    await sink.open()
+    assert [await sink.append([Record(b"{}")]), await sink.append([Record(b"1"), Record(b"2")])] == [1, 3]
+    await sink.close()
+    assert [record.data for record in sink.records] == [b"{}", b"1", b"2"]

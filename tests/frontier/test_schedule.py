@@ -475,3 +475,17 @@ def test_every_item_comes_once_however_many_hosts_there_are(hosts: int) -> None:
         schedule.finish(f"h{item % hosts}", item, 0.0)
 
     assert sorted(seen) == list(range(500))
+
+
+def test_the_longer_of_two_pauses_holds_as_long_as_the_host_is_known() -> None:
+    """Its http and its https side may ask for different ones."""
+    schedule: HostSchedule[str] = HostSchedule()
+    schedule.add("a", "one")
+    schedule.add("a", "two")
+    assert schedule.take(0.0) == "one"
+
+    schedule.set_limits("a", "one", 8, 2.0)
+    schedule.set_limits("a", "one", 8, 0.1)
+    schedule.started("a", "one", 0.0)
+
+    assert (schedule.pause_of("a"), schedule.take(1.9), schedule.take(2.0)) == (2.0, None, "two")

@@ -279,7 +279,7 @@ def test_a_dict_may_hold_what_can_be_written_as_json(value: Any, written: Any) -
 )
 def test_every_mapping_is_a_dict(item: Any) -> None:
     record = recorded(item)
-    assert (record.data, record.item is item, record.type) == (b'{"a":[1]}', True, None)
+    assert (record.data, record.item == item, record.type) == (b'{"a":[1]}', True, None)
 
 
 def nested(depth: int) -> list[Any]:
