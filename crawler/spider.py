@@ -75,6 +75,6 @@ def cpu_bound(callback: F) -> F:
     return callback
 
 
-def is_cpu_bound(callback: Callable[..., Any]) -> bool:
+def is_cpu_bound(callback: object) -> bool:
     """Whether :func:`cpu_bound` marked it."""
     return getattr(callback, _MARK, False) is True

@@ -98,6 +98,7 @@ class Worker:
         self._stop = stop
         self._options = options
         self.watchdog = Watchdog(options.slow_callback)
+        self._cpu_bound = {name for name in dir(type(spider)) if is_cpu_bound(getattr(type(spider), name, None))}
         self._items = 0
         self._hears_failures = type(spider).on_failure is not Spider.on_failure
 
@@ -201,7 +202,7 @@ class Worker:
         if not callable(callback):
             return await self._no_callback(entry, name)
         try:
-            if is_cpu_bound(callback):
+            if name in self._cpu_bound:
                 task = Task(entry.request, response, entry.depth)
                 harvest = await self._stages.processes.run(task)
             else:

@@ -5,6 +5,7 @@ import webencodings
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crawler.parse import charset as charset_module
 from crawler.parse.charset import decode, encoding_of
 
 HTML = "text/html"
@@ -222,3 +223,25 @@ def test_no_body_and_no_header_raises(body: bytes, content_type: str) -> None:
 @given(st.text(max_size=300).filter(lambda text: not text.startswith("\ufeff")))
 def test_utf_8_comes_back_as_it_was_written(text: str) -> None:
     assert decode(text.encode(), encoding_of(b"\xef\xbb\xbf" + text.encode())) == text
+
+
+FRAGMENTS = [
+    b"<meta charset=utf-8>",
+    b"<!--",
+    b"-->",
+    b'<meta name=description content="charset=x">',
+    b'<META http-equiv="Content-Type" content="text/html; charset=iso-8859-2">',
+    b"<title>charset</title>",
+    b"<a data-charset=gbk>",
+    b"<metacharset=gbk>",
+    b"<meta",
+    b">",
+    b'<meta\ncharset="gbk"/>',
+    b'"',
+    b'<p title="<">',
+]
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=8).map(b"".join))
+def test_the_short_cut_to_a_declaration_finds_what_the_whole_search_finds(head: bytes) -> None:
+    assert charset_module._scan(head) == charset_module._from_meta(head)
