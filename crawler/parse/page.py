@@ -111,7 +111,7 @@ class Page:
         try:
             from parsel import Selector  # an extra
         except ImportError:
-            raise MissingExtra("page.xpath() needs parsel: pip install parsel") from None
+            raise MissingExtra("page.xpath() needs the xpath extra: pip install parsel") from None
         return Selector(text=self.text, base_url=self.url).xpath(query)
 
     def json(self) -> Any:  # Any: it is JSON
