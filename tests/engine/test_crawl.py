@@ -262,7 +262,7 @@ async def test_a_start_that_waits_for_ever_does_not_outlive_the_limit(limit: str
                 raise ValueError
             return super().parse(page)
 
-    run = await asyncio.wait_for(crawled(Endless, CannedFetcher({f"{SITE}/1": ""}), **{limit: 1}), 5.0)
+    run = await asyncio.wait_for(crawled(Endless, Scripted({f"{SITE}/1": ""}, latency=0.02), **{limit: 1}), 5.0)
 
     assert (run.reason, closed) == (limit, [True])
 

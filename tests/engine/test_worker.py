@@ -532,3 +532,66 @@ async def test_a_page_that_is_not_text_is_a_page_too() -> None:
             return {"size": len(page.body), "links": page.links()}
 
     assert (await crawled(Images, Scripted({HOME: image}))).items == [{"size": 8, "links": []}]
+
+
+async def test_what_robots_txt_forbids_owes_no_pause() -> None:
+    """Nothing was sent for it."""
+    robots = html(ROBOTS, "User-agent: *\nDisallow: /private")
+    fetcher = Scripted({ROBOTS: robots, HOME: links(*(f"/private/{n}" for n in range(50)))})
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+
+    run = await crawled(One, fetcher, obey_robots=True, delay=0.05)
+
+    assert run.report.stats.skipped == {"robots": 50}
+    assert 0.05 <= loop.time() - begun < 1.0
+
+
+async def test_a_host_that_was_given_up_owes_no_pause_for_each_of_its_urls() -> None:
+    class Many(Spider):
+        start_urls = [f"{SITE}/{n}" for n in range(50)]
+
+        def parse(self, page: Any) -> None: ...
+
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+
+    run = await crawled(Many, Scripted({ROBOTS: refused(ROBOTS)}), obey_robots=True, retries=0, delay=0.05)
+
+    assert run.failures == {"connect": 50}
+    assert loop.time() - begun < 1.0
+
+
+async def test_a_robots_txt_in_trouble_is_asked_for_again_after_the_backoff() -> None:
+    asked: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    async def trouble(request: Request) -> Response:
+        asked.append(loop.time())
+        return status(ROBOTS, 503)
+
+    class Many(Spider):
+        start_urls = [f"{SITE}/{n}" for n in range(5)]
+
+        def parse(self, page: Any) -> None: ...
+
+    run = await crawled(Many, Scripted({ROBOTS: trouble}), obey_robots=True, retries=1, retry_backoff=0.2)
+
+    assert (len(asked), run.failures) == (2, {"robots_unavailable": 5})
+    assert asked[1] - asked[0] >= 0.1  # half of it, at least
+
+
+async def test_a_limit_gives_pages_that_run_no_longer_than_the_grace() -> None:
+    class Waiting(Spider):
+        start_urls = [HOME, f"{SITE}/other"]
+
+        async def parse(self, page: Any) -> Any:
+            if page.url == HOME:
+                await asyncio.Event().wait()
+            return {"url": page.url}
+
+    run = await asyncio.wait_for(
+        crawled(Waiting, Scripted({HOME: "", f"{SITE}/other": ""}), max_items=1, grace=0.05), 5
+    )
+
+    assert (run.reason, len(run.items)) == ("max_items", 1)
