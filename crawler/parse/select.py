@@ -8,25 +8,14 @@ from __future__ import annotations
 
 import re as regex
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from crawler.errors import SelectorError
+from crawler.parse.query import ATTR, DEEP_TEXT, ELEMENT, TEXT, Branch, compile_query
 
-_ELEMENT, _ATTR, _TEXT, _DEEP_TEXT = range(4)
-_PSEUDO = regex.compile(r"^(.*?)::(?:(text)|attr\(\s*([^\s()]+)\s*\))\s*$", regex.DOTALL)
 _SPACE = regex.compile(r"\s+")
-
-
-class Branch(NamedTuple):
-    """One part of a query between top-level commas."""
-
-    css: str
-    """For Lexbor. Empty: the node that is asked, itself."""
-    kind: int
-    attr: str
 
 
 Wanted = Mapping[int, tuple[Branch, ...]]
@@ -189,7 +178,7 @@ def first_texts(root: LexborHTMLParser | LexborNode, query: str) -> list[str] | 
     first = _first(root, branch)
     if first is None:
         return None
-    if branch.kind != _TEXT:
+    if branch.kind != TEXT:
         return [node.get() for node in _yield(first, branch)[:1]]
     found: list[str] = []
     child = first.first_child
@@ -205,7 +194,7 @@ def first_texts(root: LexborHTMLParser | LexborNode, query: str) -> list[str] | 
 def hrefs(root: LexborHTMLParser | LexborNode, query: str) -> list[str | None]:
     """The address that each element or attribute of *query* has; None for one that has none."""
     branches = compile_query(query)
-    if len(branches) > 1 or branches[0].kind != _ELEMENT:
+    if len(branches) > 1 or branches[0].kind != ELEMENT:
         return [address_of(node) for node in select(root, query)]
     return [_address(element) for element in elements(root, branches[0])]
 
@@ -219,18 +208,6 @@ def address_of(link: str | Node | Selection | None) -> str | None:
     if link is None or isinstance(link, str):
         return link
     return _address(link.raw) if link.is_element else link.get()
-
-
-@lru_cache(maxsize=1024)
-def compile_query(query: str) -> tuple[Branch, ...]:
-    """A query as Lexbor can read it, and what is wanted of each element. Parts of one kind stay together.
-
-    :raises SelectorError: a pseudo-element other than ``::text`` and ``::attr(name)``
-    """
-    branches = [_branch(part, query) for part in _split(query)]
-    if len({(branch.kind, branch.attr) for branch in branches}) == 1 and all(branch.css for branch in branches):
-        return (branches[0]._replace(css=", ".join(branch.css for branch in branches)),)
-    return tuple(branches)
 
 
 def elements(root: LexborHTMLParser | LexborNode, branch: Branch) -> list[LexborNode]:
@@ -276,7 +253,7 @@ def _gather(root: LexborHTMLParser | LexborNode, branches: tuple[Branch, ...]) -
         return _gather_mixed(root, branches)
     branch = branches[0]
     found = elements(root, branch)
-    if branch.kind in (_ELEMENT, _ATTR):
+    if branch.kind in (ELEMENT, ATTR):
         return [node for element in found for node in _yield(element, branch)]
     return _in_order(found, dict.fromkeys([element.mem_id for element in found], branches))
 
@@ -287,7 +264,7 @@ def _gather_mixed(root: LexborHTMLParser | LexborNode, branches: tuple[Branch, .
     for branch in sorted(branches, key=lambda branch: branch.kind):  # an element, its attributes, its texts
         for element in elements(root, branch):
             wanted[element.mem_id] = (*wanted.get(element.mem_id, ()), branch)
-    everything = Branch(", ".join(branch.css or "*" for branch in branches), _ELEMENT, "")
+    everything = Branch(", ".join(branch.css or "*" for branch in branches), ELEMENT, "")
     return _in_order([element for element in elements(root, everything) if element.mem_id in wanted], wanted)
 
 
@@ -333,9 +310,9 @@ def _walk(outer: LexborNode, wanted: Wanted) -> Iterator[Node]:
         if above in all_text:
             all_text.add(node.mem_id)
         for branch in wanted.get(node.mem_id, ()):
-            if branch.kind == _TEXT:
+            if branch.kind == TEXT:
                 own_text.add(node.mem_id)
-            elif branch.kind == _DEEP_TEXT:
+            elif branch.kind == DEEP_TEXT:
                 all_text.add(node.mem_id)
             else:
                 yield from _yield(node, branch)
@@ -344,66 +321,16 @@ def _walk(outer: LexborNode, wanted: Wanted) -> Iterator[Node]:
 def _yield(element: LexborNode, branch: Branch) -> list[Node]:
     """What *branch* wants of *element*."""
     kind = branch.kind
-    if kind == _TEXT:
+    if kind == TEXT:
         children = element.iter(include_text=True)
         return [Node(element, child.text_content or "") for child in children if child.is_text_node]
-    if kind == _ATTR:
+    if kind == ATTR:
         value = element.attrs.get(branch.attr, _ABSENT)
         return [] if value is _ABSENT else [Node(element, value or "")]
-    if kind == _DEEP_TEXT:
+    if kind == DEEP_TEXT:
         inner = element.traverse(include_text=True)
         return [Node(element, child.text_content or "") for child in inner if child.is_text_node]
     return [Node(element)]
-
-
-def _branch(part: str, query: str) -> Branch:
-    match = _PSEUDO.match(part)
-    if match is None:
-        if "::" in part:
-            raise SelectorError(f"{part.strip()!r} in {query!r}: the pseudo-elements here are ::text and ::attr(name)")
-        if not part.strip():
-            raise SelectorError(f"the CSS query {query!r} is empty, or has an empty part")
-        return Branch(part.strip(), _ELEMENT, "")
-    css, text, attr = match.groups()
-    if css.endswith(" *") or css.strip() == "*":
-        css = css[:-1]  # "div *::text" is "div ::text" to parsel
-    if text is None:
-        return Branch(_under(css) or "*", _ATTR, attr)
-    if css.rstrip().endswith((">", "+", "~")):
-        return Branch(f"{css.strip()} *", _TEXT, "")
-    if not css.strip() or css != css.rstrip():  # "::text", "div ::text": all text inside, as parsel has it
-        return Branch(css.strip(), _DEEP_TEXT, "")
-    return Branch(css.strip(), _TEXT, "")
-
-
-def _under(css: str) -> str:
-    """``div ::attr(x)`` is about the elements inside the div, and itself, as parsel has it."""
-    bare = css.strip()
-    if bare.endswith((">", "+", "~")):
-        return f"{bare} *"
-    return f"{bare}, {bare} *" if bare and css != css.rstrip() else bare
-
-
-def _split(query: str) -> list[str]:
-    """The parts between top-level commas; those in brackets and strings are no separators."""
-    parts, depth, quote, begin, index = [], 0, "", 0, 0
-    while index < len(query):
-        character = query[index]
-        if character == "\\":
-            index += 1
-        elif quote:
-            quote = "" if character == quote else quote
-        elif character in "\"'":
-            quote = character
-        elif character in "([":
-            depth += 1
-        elif character in ")]":
-            depth -= 1
-        elif character == "," and depth == 0:
-            parts.append(query[begin:index])
-            begin = index + 1
-        index += 1
-    return [*parts, query[begin:]]
 
 
 def _matches(pattern: str | regex.Pattern[str], text: str) -> list[str]:
