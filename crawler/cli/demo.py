@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from crawler.cli.main import COMPLETE
-from crawler.cli.run import run_options, run_spider, standard_output
+from crawler.cli.run import RunOptions, run_options, run_spider, standard_output
 from crawler.config import Project, read_pairs
 from crawler.demo.bookshop import Bookshop
 from crawler.demo.spider import Bookshop as BookshopSpider
@@ -17,16 +16,17 @@ from crawler.demo.spider import Bookshop as BookshopSpider
 
 @click.command("demo")
 @run_options
-def command(args: Sequence[str], quiet: bool, **options: Any) -> int:  # Any: as click gives them
+def command(**given: Any) -> int:  # Any: as click gives them
     """Start a bookshop of some 300 pages on this machine and crawl it, politely, into a dataset.
 
     It needs no internet and no project; nothing is left but the dataset. The options are those of a run.
     """
-    with Bookshop() as shop, standard_output(options["outputs"]) as stdout:
-        if not quiet:
+    options = RunOptions(**given)
+    with Bookshop() as shop, standard_output(options.outputs) as stdout:
+        if not options.quiet:
             click.echo(f"a bookshop is open at {shop.url}", err=True)
-        arguments = {"url": shop.url, **read_pairs(args, "-a")}
-        code = run_spider(BookshopSpider, arguments, Project(Path.cwd()), quiet=quiet, stdout=stdout, **options)
-    if code == COMPLETE and not quiet:
+        arguments = {"url": shop.url, **read_pairs(options.args, "-a")}
+        code = run_spider(BookshopSpider, arguments, Project(Path.cwd()), options, stdout)
+    if code == COMPLETE and not options.quiet:
         click.echo("write a spider of your own: crawl new NAME URL", err=True)
     return code

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
@@ -60,6 +60,30 @@ class _Run(click.Command):
         return [self.options_metavar or ""]
 
 
+class RunOptions(NamedTuple):
+    """What :func:`run_options` gives to a command, by the names that click has for them."""
+
+    outputs: Sequence[str]
+    args: Sequence[str]
+    sets: Sequence[str]
+    overwrite: bool
+    append: bool
+    max_pages: int | None
+    max_items: int | None
+    strict: bool
+    quiet: bool
+    verbose: int
+
+    @property
+    def mode(self) -> Mode:
+        """
+        :raises UsageError: two options exclude each other
+        """
+        if self.overwrite and self.append:
+            raise UsageError("--overwrite and --append exclude each other")
+        return "overwrite" if self.overwrite else "append" if self.append else "new"
+
+
 def run_options(function: C) -> C:
     """The options that every run has, the demo's too."""
     for option in reversed(_OPTIONS):
@@ -70,12 +94,13 @@ def run_options(function: C) -> C:
 @click.command("SPIDER", cls=_Run)
 @click.argument("spider")
 @run_options
-def command(spider: str, args: Sequence[str], **options: Any) -> int:  # Any: as click gives them
+def command(spider: str, **given: Any) -> int:  # Any: as click gives them
     """Run SPIDER: the name of a spider in the project, file.py, or file.py:Class."""
+    options = RunOptions(**given)
     project = find_project(Path.cwd())
-    with standard_output(options["outputs"]) as stdout:
+    with standard_output(options.outputs) as stdout:
         found = find_spider(spider, project)
-        return run_spider(found.spider, read_pairs(args, "-a"), project, stdout=stdout, **options)
+        return run_spider(found.spider, read_pairs(options.args, "-a"), project, options, stdout)
 
 
 def find_spider(text: str, project: Project) -> Found:
@@ -115,34 +140,18 @@ def standard_output(outputs: Sequence[str]) -> Iterator[int]:
 
 
 def run_spider(
-    spider_type: type[Spider],
-    args: dict[str, str],
-    project: Project,
-    *,
-    outputs: Sequence[str],
-    sets: Sequence[str],
-    overwrite: bool,
-    append: bool,
-    max_pages: int | None,
-    max_items: int | None,
-    strict: bool,
-    quiet: bool,
-    verbose: int,
-    stdout: int = 1,
+    spider_type: type[Spider], args: dict[str, str], project: Project, options: RunOptions, stdout: int = 1
 ) -> int:
     """Run a spider as the command line says; the exit code."""
     from crawler.cli.console import Console  # rich takes a while to load: errors need not wait for it
 
-    if overwrite and append:
-        raise UsageError("--overwrite and --append exclude each other")
-    mode: Mode = "overwrite" if overwrite else "append" if append else "new"
-    limits = {"max_pages": max_pages, "max_items": max_items}
-    overrides = {**read_pairs(sets, "--set"), **{name: str(value) for name, value in limits.items() if value}}
-    settings = resolve(project, spider_type, overrides)
+    limits = {"max_pages": options.max_pages, "max_items": options.max_items}
+    given = {name: str(value) for name, value in limits.items() if value}
+    settings = resolve(project, spider_type, {**read_pairs(options.sets, "--set"), **given})
 
     async def whole(console: Console) -> Report:
         spider = build_spider(spider_type, dict(args))
-        sinks = build_outputs(outputs, settings, spider_type.name, project, mode, stdout)
+        sinks = build_outputs(options.outputs, settings, spider_type.name, project, options.mode, stdout)
         crawl = assemble(spider, dict(args), settings, sinks)
         with stopped_by_signals(crawl, console.stopping):
             async with console.watching(crawl):
@@ -151,12 +160,12 @@ def run_spider(
         return report
 
     try:
-        with Console(quiet=quiet, verbose=verbose) as console:
+        with Console(quiet=options.quiet, verbose=options.verbose) as console:
             report = run_loop(lambda: whole(console))
     except SpiderFailed as error:
         click.echo(printable(f"{error.trace.rstrip()}\ncrawl: {error}"), err=True)
         return NOTHING_WORKED
-    return exit_code(report, strict=strict)
+    return exit_code(report, strict=options.strict)
 
 
 def exit_code(report: Report, *, strict: bool) -> int:
