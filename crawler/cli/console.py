@@ -153,7 +153,7 @@ class Console:
         self._say_failures(stats)
         self._say_skipped(stats)
         if report.waiting:
-            self._say(f"  left      {count(report.waiting, 'request')} not fetched")
+            self._say(f"  left      {count(report.waiting, 'request')} not fetched; the next run begins anew")
         if nothing and not stats.failed:
             self._say("  why       " + _why_nothing(stats))
         if stats.pages and not (stats.items or stats.rejects):

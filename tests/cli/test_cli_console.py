@@ -246,7 +246,7 @@ def test_the_summary_has_everything_in_its_place(capsys, tmp_path, monkeypatch):
         "                                        no complete answer in time",
         "  skipped   2 links outside allowed_hosts, e.g. http://c.example/",
         "  skipped   1 link forbidden by robots.txt, e.g. http://a.example/private",
-        "  left      7 requests not fetched",
+        "  left      7 requests not fetched; the next run begins anew",
     ]
 
 
