@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -22,7 +22,7 @@ from crawler.frontier.store import Store
 from crawler.outcome import Outcome, Verdict
 from crawler.politeness.pace import Manners
 from crawler.request import Entry, Request
-from crawler.urls.fingerprint import fingerprint
+from crawler.urls.fingerprint import fingerprint, fingerprints
 from crawler.urls.scope import Scope
 from crawler.urls.url import address
 
@@ -94,7 +94,7 @@ class Frontier:
         """Whether everything that was discovered has been finished."""
         return not (self._schedule or self._leased or self._seeds_to_come)
 
-    def admit(self, requests: Iterable[Request], parent: Entry | None = None, *, hop: bool = False) -> Admission:
+    def admit(self, requests: Sequence[Request], parent: Entry | None = None, *, hop: bool = False) -> Admission:
         """Decide which *requests* are new to the crawl and belong to it, and mark them as seen.
 
         *parent* is the page that they were found on, None for seeds; *hop* says that it redirected here.
@@ -103,12 +103,13 @@ class Frontier:
         referrer = "" if parent is None else parent.referrer if hop else parent.request.url
         redirects = (*parent.redirects, parent.request.url) if parent is not None and hop else ()
         max_depth = self._options.max_depth
-        seed, admits, knows = self._store.seed, self._scope.admits, self._store.knows
+        seed, admits = self._store.seed, self._scope.admits
+        marks = fingerprints(requests, seed)
         offered: list[Entry] = []
         skipped: list[tuple[str, str]] = []
         duplicates = 0
-        for request in requests:
-            if request.unique and not hop and knows(fingerprint(request.url, request, seed)):
+        for request, mark, is_known in zip(requests, marks, self._store.known(marks), strict=True):
+            if is_known and request.unique and not hop:
                 duplicates += 1  # spelled as it was before, as nine links of ten are: nothing needs to be parsed
                 continue
             target = address(request.url)
@@ -124,7 +125,7 @@ class Frontier:
             else:
                 if request.url != target.href:
                     request = request.replace(url=target.href)  # what robots.txt is asked about is what is fetched
-                mark = fingerprint(target.href, request, seed)
+                    mark = fingerprint(target.href, request, seed)
                 offered.append(Entry(request, target.host, target.origin, mark, depth, 0, 0, redirects, referrer))
         new = self._store.add(offered) if offered else []
         if hop and not new:

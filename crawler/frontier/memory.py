@@ -20,8 +20,9 @@ class MemoryStore:
     async def open(self) -> Restored:
         return Restored()
 
-    def knows(self, fingerprint: int) -> bool:
-        return fingerprint in self._seen
+    def known(self, fingerprints: Sequence[int]) -> list[bool]:
+        seen = self._seen
+        return [fingerprint in seen for fingerprint in fingerprints]
 
     def add(self, entries: Sequence[Entry]) -> list[Entry]:
         seen = self._seen

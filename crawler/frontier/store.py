@@ -45,8 +45,8 @@ class Store(Protocol):
     async def open(self) -> Restored:
         """Make ready; called once, before anything else."""
 
-    def knows(self, fingerprint: int) -> bool:
-        """Whether *fingerprint* has been seen: a hint that spares work, and marks nothing."""
+    def known(self, fingerprints: Sequence[int]) -> list[bool]:
+        """Which of *fingerprints* have been seen: a hint that spares work, and marks nothing."""
 
     def add(self, entries: Sequence[Entry]) -> list[Entry]:
         """Mark each entry's fingerprint as seen, and give back those that were not. Atomic: one question, no race.

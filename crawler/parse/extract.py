@@ -37,7 +37,9 @@ def _value(root: LexborHTMLParser | LexborNode, rule: FieldRule) -> Any:
         return rule.convert(found if css.then is None else [css.then(match) for match in found])
     match = _first_match(root, css)
     if match is not None:
-        return rule.convert(match if css.then is None else css.then(match))
+        if css.then is None:
+            return match if rule.is_text else rule.convert(match)
+        return rule.convert(css.then(match))
     if css.default is not MISSING:
         return copy(css.default)  # a list of its own for each item
     return None if rule.allows_none else msgspec.UNSET

@@ -175,7 +175,12 @@ def first_texts(root: LexborHTMLParser | LexborNode, query: str) -> list[str] | 
     if len(branches) > 1:
         return []
     branch = branches[0]
-    first = _first(root, branch)
+    if not branch.css:
+        return []
+    try:
+        first = root.css_first(branch.css)
+    except SelectolaxError as error:
+        raise SelectorError(f"the CSS query {branch.css!r} cannot be read") from error
     if first is None:
         return None
     if branch.kind != TEXT:
@@ -196,7 +201,9 @@ def hrefs(root: LexborHTMLParser | LexborNode, query: str) -> list[str | None]:
     branches = compile_query(query)
     if len(branches) > 1 or branches[0].kind != ELEMENT:
         return [address_of(node) for node in select(root, query)]
-    return [_address(element) for element in elements(root, branches[0])]
+    found = elements(root, branches[0])
+    addresses = [element.attrs.get("href") for element in found]
+    return addresses if None not in addresses else [_address(element) for element in found]
 
 
 def address_of(link: str | Node | Selection | None) -> str | None:
@@ -236,15 +243,6 @@ def _address(element: LexborNode) -> str | None:
     attrs = element.attrs
     href: str | None = attrs.get("href")
     return href if href is not None else attrs.get("src")
-
-
-def _first(root: LexborHTMLParser | LexborNode, branch: Branch) -> LexborNode | None:
-    if not branch.css:
-        return root.root if isinstance(root, LexborHTMLParser) else root
-    try:
-        return root.css_first(branch.css)
-    except SelectolaxError as error:
-        raise SelectorError(f"the CSS query {branch.css!r} cannot be read") from error
 
 
 def _gather(root: LexborHTMLParser | LexborNode, branches: tuple[Branch, ...]) -> list[Node]:

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
-import xxhash
+from xxhash import xxh3_64_intdigest
 
 from crawler.request import Request
 from crawler.urls.canonical import canonical
 
 
 def fingerprint(href: str, request: Request, seed: int = 0) -> int:
-    """Canonical URL, method and payload of *request*, hashed with XXH3 under *seed*.
+    """Canonical form of *href*, and method and payload of *request*, hashed with XXH3 under *seed*.
 
     *seed* is the job's own random number, so that a page cannot be written to collide with another one. With 64
     bits there is a chance of 0.03 % for a single collision among 100 million URLs.
     """
-    text = canonical(href)
-    if request.method != "GET" or request.body or request.json is not None or request.form:
-        payload = msgspec.json.encode((request.method, request.body, request.json, request.form), order="sorted")
-        return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass") + b"\0" + payload, seed)
-    return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass"), seed)
+    text = canonical(href).encode("utf-8", "surrogatepass")
+    if _is_plain(request):
+        return xxh3_64_intdigest(text, seed)
+    payload = msgspec.json.encode((request.method, request.body, request.json, request.form), order="sorted")
+    return xxh3_64_intdigest(text + b"\0" + payload, seed)
+
+
+def fingerprints(requests: Iterable[Request], seed: int = 0) -> list[int]:
+    """:func:`fingerprint` of each of *requests*, by its URL as it stands."""
+    return [
+        xxh3_64_intdigest(canonical(request.url).encode("utf-8", "surrogatepass"), seed)
+        if _is_plain(request)
+        else fingerprint(request.url, request, seed)
+        for request in requests
+    ]
+
+
+def _is_plain(request: Request) -> bool:
+    return request.method == "GET" and not request.body and request.json is None and not request.form

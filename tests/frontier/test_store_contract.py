@@ -51,16 +51,17 @@ def test_nothing_offered_is_nothing_new(store: Store) -> None:
 
 @pytest.mark.parametrize("number", [0, 1, 2**63, 2**64 - 1])
 def test_every_number_of_64_bits_is_a_fingerprint(store: Store, number: int) -> None:
-    assert store.knows(number) is False
+    assert store.known([number]) == [False]
 
     assert store.add([entry(number)]) == [entry(number)]
 
-    assert store.knows(number) is True
+    assert store.known([number]) == [True]
     assert store.add([entry(number)]) == []
 
 
 def test_to_ask_whether_something_is_known_marks_nothing(store: Store) -> None:
-    assert [store.knows(7), store.knows(7)] == [False, False]
+    assert store.known([7, 7]) == [False, False]
+    assert store.known([]) == []
     assert store.add([entry(7)]) == [entry(7)]
 
 
