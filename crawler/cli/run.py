@@ -109,6 +109,8 @@ def find_spider(text: str, project: Project) -> Found:
     """
     if text in COMMANDS:
         raise SpiderNotFound(f"{text!r} is a command, and its word comes first: crawl {text} ...")
+    if "://" in text:
+        raise SpiderNotFound(f"{text} is an address, not a spider: `crawl new NAME {text}` writes a spider for it")
     if text.endswith(".py") or ".py:" in text:
         found = from_path(text, project.root)
     else:
