@@ -20,7 +20,7 @@ from crawler.config import Project, Settings, find_project, resolve
 from crawler.engine.crawl import Crawl, Output, Report
 from crawler.engine.stats import Stats
 from crawler.errors import UsageError
-from crawler.export.sink import MemorySink, Mode, StreamSink
+from crawler.export.sink import MemorySink, Mode, NullSink, StreamSink
 from crawler.fetch.fetcher import Fetcher
 from crawler.outcome import Record
 from crawler.spider import Spider
@@ -102,7 +102,7 @@ class crawl:  # noqa: N801 (reads as a function at its call: async for item in c
         sink = StreamSink()
         _, settings = _resolved(self._spider, {**self._settings, "grace": 0})  # whoever leaves waits for no page
         spider = build_spider(self._spider, self._args)
-        crawl = assemble(spider, self._args, settings, [sink, MemorySink()], self._fetcher)
+        crawl = assemble(spider, self._args, settings, [sink, NullSink()], self._fetcher)
         running = asyncio.create_task(_run_and_end(crawl, sink))
         is_over = False
         try:

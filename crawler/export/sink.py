@@ -167,6 +167,21 @@ class MemorySink:
         """Nothing to close."""
 
 
+class NullSink:
+    """Nowhere: for rejects that are counted, and have no reader."""
+
+    name = "nowhere"
+
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def append(self, records: Sequence[Record]) -> int:
+        return 0
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
 class StdoutSink:
     """A dataset on standard output."""
 
