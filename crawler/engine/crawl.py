@@ -93,7 +93,6 @@ class Crawl:
         self._options = options
         self._worker = Worker(spider, stages, retry, options, self.stop)
         self._crew: list[asyncio.Task[None]] = []
-        self._seeding: asyncio.Task[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._error: CrawlerError | None = None
 
@@ -170,13 +169,13 @@ class Crawl:
 
     async def _fetch_all(self) -> None:
         async with asyncio.TaskGroup() as group:
-            self._seeding = group.create_task(self._plant(), name="seeds")
+            seeding = group.create_task(self._plant(), name="seeds")
             async with asyncio.TaskGroup() as crew:
                 self._crew = [
                     crew.create_task(self._worker.work(), name=f"worker {number}")
                     for number in range(self._options.concurrency)
                 ]
-            self._seeding.cancel()  # a limit was reached: nobody is left to fetch what start() may still wait for
+            seeding.cancel()  # a limit was reached: nobody is left to fetch what start() may still wait for
 
     async def _plant(self) -> None:
         """Draw seeds as fast as the frontier has room for them."""

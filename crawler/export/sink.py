@@ -88,9 +88,7 @@ class FileSink:
             await self._file.close()
 
     async def _write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:  # an unbuffered write may be a short one
-            view = view[await self._file.write(view) :]
+        await _write_all(self._file, data)
         if self._syncs and self._regular:
             await asyncio.to_thread(_sync, self._file.fileno())
 
@@ -132,7 +130,7 @@ class LazySink:
             try:
                 self._path.unlink(missing_ok=True)
             except OSError as error:
-                raise OutputError(f"cannot replace {self._path}: {error.strerror}") from error
+                raise OutputError(f"cannot replace {self._path}: {_why(error)}") from error
 
     async def append(self, records: Sequence[Record]) -> int:
         if not self._is_open:
@@ -197,10 +195,8 @@ class StdoutSink:
 
     async def append(self, records: Sequence[Record]) -> int:
         data = self._format.encode(records)
-        view = memoryview(data)
         try:
-            while view:
-                view = view[await self._file.write(view) :]
+            await _write_all(self._file, data)
         except OSError as error:
             if error.errno in (errno.EPIPE, errno.ECONNRESET):
                 raise OutputClosed("standard output", "its reader went away") from error
@@ -270,6 +266,13 @@ def refuse_existing(path: Path, mode: Mode) -> None:
 def is_special(path: Path) -> bool:
     """A device or a pipe: there is nothing in it to lose, and its name has no ending that could tell a format."""
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
+
+async def _write_all(file: Any, data: bytes) -> None:  # Any: aiofiles has no public type for it
+    """An unbuffered write may be a short one."""
+    view = memoryview(data)
+    while view:
+        view = view[await file.write(view) :]
 
 
 def _why(error: OSError) -> str:

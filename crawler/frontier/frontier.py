@@ -195,11 +195,11 @@ class Frontier:
         """*entry*'s host answered."""
         self._schedule.accepted(entry.host)
 
-    def put_back(self, entry: Entry) -> None:
+    def put_back(self, entry: Entry, *, sent: bool = True) -> None:
         """End the lease of *entry* without an outcome: it goes first again (its robots.txt was asked instead)."""
         self._leased -= 1
         self._schedule.add(entry.host, entry, entry.request.priority, first=True)
-        self._schedule.finish(entry.host, entry, self._loop.time())
+        self._schedule.finish(entry.host, entry, self._loop.time() if sent else None)
 
     def finish(self, outcome: Outcome) -> None:
         """End the lease of ``outcome.entry``, and let what it discovered, or its retry, wait."""
@@ -304,7 +304,5 @@ class Frontier:
         if waiter.done() and not waiter.cancelled():
             entry = waiter.result()
             if entry is not None:
-                self._leased -= 1
-                self._schedule.add(entry.host, entry, entry.request.priority, first=True)
-                self._schedule.finish(entry.host, entry, None)
+                self.put_back(entry, sent=False)
                 self._settle()

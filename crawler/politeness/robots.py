@@ -11,9 +11,9 @@ ROBOTS_LIMIT = 500 * 1024
 """Bytes that are read of a robots.txt. RFC 9309, section 2.5."""
 
 
-_DISALLOW = re.compile(rb"^\s*d\w*[\s:]+[^\s:#]", re.IGNORECASE | re.MULTILINE)
-"""A line that may forbid something, however it is spelled. Many a robots.txt has none, and protego takes 8 µs to say
-so of each URL."""
+_DISALLOW = re.compile(rb"di\w*l+[oa]w[ \t:]*[^\s:#]", re.IGNORECASE)
+"""What may be a rule that forbids something, however it is misspelt and whatever ends the line before it. Many a
+robots.txt has none, and protego takes 8 µs to say so of each URL."""
 
 
 class Rules(Protocol):

@@ -12,11 +12,15 @@ from crawler.engine.watchdog import Watchdog
 def parse(page: Any) -> None: ...
 
 
-def test_a_callback_that_does_not_return_is_named_while_it_runs(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchdog_module, "_LOOK", 0.01)
     monkeypatch.setattr(watchdog_module, "_STUCK", 0.03)
+
+
+def test_a_callback_that_does_not_return_is_named_while_it_runs(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     watchdog = Watchdog(100.0)
 
     with watchdog.watching():
@@ -29,10 +33,8 @@ def test_a_callback_that_does_not_return_is_named_while_it_runs(
 
 
 def test_a_callback_that_waits_for_others_is_not(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(watchdog_module, "_LOOK", 0.01)
-    monkeypatch.setattr(watchdog_module, "_STUCK", 0.03)
     watchdog = Watchdog(100.0)
 
     with watchdog.watching():

@@ -91,3 +91,11 @@ def test_whatever_a_site_calls_its_rules_can_be_asked(body: bytes, agent: str) -
     rules = RobotsTxt(body, agent)
     assert rules.allows(f"{SITE}/x?y=%41") in (True, False)
     assert rules.crawl_delay is None or rules.crawl_delay >= 0
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x0b", "\x0c", "\u2028"])
+@pytest.mark.parametrize("word", ["Disallow", "disallow", "Dissallow", "Dissalow", "Disalow", "Diasllow", "Disallaw"])
+def test_a_rule_is_seen_however_it_is_spelled_and_whatever_ends_its_lines(word: str, end: str) -> None:
+    rules = RobotsTxt(f"User-agent: *{end}{word}: /private{end}".encode(), "crawler/0.1")
+
+    assert (rules.allows("http://a.example/private"), rules.allows("http://a.example/open")) == (False, True)
