@@ -15,13 +15,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from crawler.assemble import assemble, build_outputs, build_spider
+from crawler.assemble import assemble, build_spider, outputs_of
 from crawler.config import Project, Settings, find_project, resolve
 from crawler.engine.crawl import Crawl, Output, Report
 from crawler.engine.stats import Stats
 from crawler.errors import UsageError
 from crawler.export.sink import MemorySink, Mode, NullSink, StreamSink
 from crawler.fetch.fetcher import Fetcher
+from crawler.jobs import Wish, planned
 from crawler.outcome import Record
 from crawler.spider import Spider
 
@@ -125,30 +126,55 @@ def run(
     output: Outputs = None,
     overwrite: bool = False,
     append: bool = False,
+    job: str | Path | None = None,
+    resume: bool = False,
+    fresh: bool = False,
     fetcher: Fetcher | None = None,
 ) -> CrawlResult:
     """Run a spider to its end. Works in a script and, where a loop is running already, in a notebook.
 
     :param output: one file, or several; without any the items are in the result
     :param overwrite: replace files that exist (``append``: continue them); otherwise they are refused
+    :param job: a folder for the crawl's state, so that it can go on after whatever ends it; needs an *output*
+    :param resume: go on with the job if there is one (``fresh``: begin anew); otherwise an unfinished one is refused
     :raises UsageError: for a mistake in any of these; nothing was fetched
     """
     if overwrite and append:
         raise UsageError("overwrite and append exclude each other")
+    if resume and fresh:
+        raise UsageError("resume and fresh exclude each other")
+    if job is not None and not output and not resume:
+        raise UsageError("a job needs an output: items in memory are gone with the process")
+    if job is None and (resume or fresh):
+        raise UsageError("name the job: job=FOLDER")
     mode: Mode = "overwrite" if overwrite else "append" if append else "new"
     names = [str(output)] if isinstance(output, (str, Path)) else [str(name) for name in output or ()]
     spider_type, arguments = _class_of(spider), dict(args or {})
 
+    wish = Wish(
+        spider_type.name,
+        arguments,
+        dict(settings or {}),
+        tuple(names),
+        mode,
+        "resume" if resume else "fresh" if fresh else None,
+        Path(job) if job is not None else None,
+        are_text=False,
+        keeps=job is not None,
+    )
+
     async def whole() -> CrawlResult:
-        project, resolved = _resolved(spider_type, dict(settings or {}))
-        made = build_spider(spider_type, arguments)
+        project = find_project(Path.cwd())
         items, rejects = MemorySink(), MemorySink()
-        outputs: Sequence[Output] = [items, rejects]
-        if names:
-            outputs = build_outputs(names, resolved, spider_type.name, project, mode)
-        crawl = assemble(made, arguments, resolved, outputs, fetcher)
-        with stopped_by_signals(crawl):
-            report = await crawl.run()
+        with planned(project, spider_type, wish) as plan:
+            made = build_spider(spider_type, plan.args)
+            outputs: Sequence[Output] = [items, rejects]
+            if plan.outputs or plan.job is not None:
+                outputs = outputs_of(plan, spider_type.name, project)
+            plan.begin(made, [output.name for output in outputs[:-1]], outputs[-1].name)
+            crawl = assemble(made, plan.args, plan.settings, outputs, fetcher, plan.job, is_resumed=plan.is_resumed)
+            with stopped_by_signals(crawl):
+                report = await crawl.run()
         if not names:
             _tell_of_rejects(report)
         told = [msgspec.json.decode(record.data) for record in rejects.records]

@@ -13,7 +13,7 @@ from typing import Any
 
 from crawler.config import Project, Settings
 from crawler.discovery import nearest, own_traceback, source_of
-from crawler.engine.commit import CommitOptions, Committer
+from crawler.engine.commit import CommitOptions, Committer, News
 from crawler.engine.crawl import Crawl, Output
 from crawler.engine.remote import prepare, work
 from crawler.engine.stats import Stats
@@ -26,8 +26,11 @@ from crawler.fetch.fetcher import Fetcher, FetchOptions
 from crawler.fetch.http import HttpFetcher
 from crawler.fetch.robots import RobotsCache
 from crawler.frontier.frontier import Frontier, FrontierOptions
+from crawler.frontier.job import Job
 from crawler.frontier.memory import MemoryStore
+from crawler.frontier.sqlite import SqliteStore
 from crawler.frontier.store import Store
+from crawler.jobs import Plan
 from crawler.parse.heap import keep_freed_memory
 from crawler.parse.pool import ParsePool, PoolOptions
 from crawler.politeness.pace import Manners, Politeness
@@ -37,8 +40,18 @@ from crawler.urls.scope import Scope
 
 _OTHER_NAMES = {"start_requests": "start", "custom_settings": "settings", "start_url": "start_urls"}
 """Names that are not read -> the right ones."""
-STORES: dict[str, Callable[[], Store]] = {"memory": MemoryStore}
-"""Where a frontier is kept."""
+
+
+def _sqlite(job: Job | None, syncs: bool) -> Store:
+    assert job is not None
+    return SqliteStore(job.database, syncs=syncs)
+
+
+STORES: dict[str, Callable[[Job | None, bool], Store]] = {
+    "sqlite": _sqlite,
+    "memory": lambda job, syncs: MemoryStore(),
+}
+"""Where a frontier is kept. Each is made from the job, and whether a commit must survive a power cut."""
 
 
 def build_spider(spider_type: type[Spider], args: dict[str, Any]) -> Spider:  # Any: what its constructor takes
@@ -111,11 +124,17 @@ def _check_arguments(spider_type: type[Spider], args: dict[str, Any]) -> None:  
 
 
 def build_outputs(
-    names: Sequence[str], settings: Settings, spider_name: str, project: Project, mode: Mode, stdout: int = 1
+    names: Sequence[str],
+    settings: Settings,
+    spider_name: str,
+    project: Project,
+    mode: Mode,
+    stdout: int = 1,
+    rejects_name: str = "",
 ) -> list[Output]:
     """A sink for each ``-o``; without any, for the ``output`` setting. The last one is for rejects.
 
-    *stdout* is the descriptor that ``-`` stands for.
+    *stdout* is the descriptor that ``-`` stands for; *rejects_name* the file for rejects, if a job has one already.
 
     :raises OutputError: a file exists already, or its ending names no format
     """
@@ -139,12 +158,17 @@ def build_outputs(
             outputs.append(FileSink(path, format_of(name), mode, syncs=syncs))
             files.append(path)
     beside = files[0] if files else _unused(project.root / _filled(options.output, spider_name))
-    rejects = beside.with_suffix(".rejects.jsonl")
+    rejects = Path(rejects_name) if rejects_name else beside.with_suffix(".rejects.jsonl")
     refuse_existing(rejects, "append")  # it may be there, but no directory
     if rejects.resolve() in [path.resolve() for path in files]:
         raise OutputError(f"-o {rejects}: that is where the rejects of {beside.name} go; name another file")
     outputs.append(LazySink(rejects, JsonLines(), "append" if mode == "append" else "overwrite", syncs=syncs))
     return outputs
+
+
+def outputs_of(plan: Plan, spider_name: str, project: Project, stdout: int = 1) -> list[Output]:
+    """:func:`build_outputs` for what is planned."""
+    return build_outputs(plan.outputs, plan.settings, spider_name, project, plan.mode, stdout, plan.rejects)
 
 
 def assemble(
@@ -153,11 +177,18 @@ def assemble(
     settings: Settings,
     outputs: Sequence[Output],
     fetcher: Fetcher | None = None,
+    job: Job | None = None,
+    *,
+    is_resumed: bool = False,
 ) -> Crawl:
-    """A crawl, ready to run; called with its event loop running. The last of *outputs* gets the rejects."""
+    """A crawl, ready to run; called with its event loop running. The last of *outputs* gets the rejects.
+
+    :param job: where its state is kept; None keeps it in memory
+    """
     keep_freed_memory()
     stats = Stats()
-    store = STORES["memory"]()
+    syncs = settings.options(ExportOptions).durability == "power"
+    store = STORES["memory" if job is None else "sqlite"](job, syncs)
     politeness = settings.options(Politeness)
     if isinstance(fetcher, CannedFetcher) and politeness.delay is None:
         politeness = replace(politeness, delay=0.0)  # nobody is at the other end
@@ -166,9 +197,15 @@ def assemble(
     scope = Scope(spider.allowed_hosts or getattr(spider, "allowed_domains", ()))
     frontier = Frontier(store, scope, manners, settings.options(FrontierOptions))
     fetcher = fetcher or HttpFetcher(fetch_options)
-    robots = RobotsCache(fetcher, fetch_options.user_agent, asyncio.get_running_loop().time)
+    recall = store.robots if is_resumed else None
+    robots = RobotsCache(fetcher, fetch_options.user_agent, asyncio.get_running_loop().time, recall)
     pool = ParsePool(work, prepare, source_of(type(spider), args), settings.options(PoolOptions))
-    committer = Committer(store, outputs[:-1], outputs[-1], stats, settings.options(CommitOptions))
+    options = settings.options(CommitOptions)
+
+    def news() -> News:
+        return robots.news(), fetcher.new_cookies()
+
+    committer = Committer(frontier, outputs[:-1], outputs[-1], stats, options, news)
     stages = Stages(frontier, fetcher, robots, manners, pool, committer, stats)
     return Crawl(spider, stages, store, outputs, settings.options(Retry), settings.options(EngineOptions))
 

@@ -5,7 +5,10 @@ CrawlerError
 │   ├── ConfigError           a setting has a wrong name or value
 │   ├── SpiderNotFound        no spider has that name, or several have
 │   ├── SpiderLoadError       the spider's file cannot be imported (its own traceback comes with it)
-│   └── OutputError           an output exists already, or its format is unknown
+│   ├── OutputError           an output exists already, or its format is unknown
+│   └── JobError              a job is unfinished, in use, damaged, or not there
+│       ├── JobLocked         another process works on it
+│       └── JobUnfinished     it was left before its end, and nobody said what is to become of it
 ├── SpiderError               the spider's author can mend it: one page fails, the crawl goes on
 │   ├── ForgottenAwait        a callback handed over a coroutine that nobody awaited
 │   ├── WrongResult           a callback handed over something that is no item, Request, list or None
@@ -16,8 +19,9 @@ CrawlerError
 │   └── FetchTimeout  Disconnected  MalformedResponse  BodyTooLarge
 ├── ParseProcessError         a parse process died or hung: the page is tried once more in a fresh one
 │   └── ParseProcessDied  ParseTimeout
-└── SinkError                 a dataset cannot be written: the crawl stops, what was committed stays
-    └── OutputClosed          the reader of standard output went away
+├── SinkError                 a dataset cannot be written: the crawl stops, what was committed stays
+│   └── OutputClosed          the reader of standard output went away
+└── StoreError                the crawl's state cannot be read or written: the crawl stops, what was committed stays
 
 Each takes positional arguments only, so that each survives pickling (an exception that does not would take a
 whole process pool down with it). Each message says what to do next, where the reader can do something.
@@ -59,6 +63,18 @@ class SpiderLoadError(UsageError):
 
 class OutputError(UsageError):
     """An output file exists already, cannot be created, or has an ending that names no format."""
+
+
+class JobError(UsageError):
+    """The state of a job on disk does not allow what was asked; the message says what would be possible."""
+
+
+class JobLocked(JobError):
+    """Another process works on the job."""
+
+
+class JobUnfinished(JobError):
+    """The job was left before its end. To go on and to begin anew are both possible; the message has the commands."""
 
 
 class SpiderError(CrawlerError):
@@ -188,3 +204,18 @@ class SinkError(CrawlerError):
 
 class OutputClosed(SinkError):
     """The reader of standard output went away (as ``| head`` does)."""
+
+
+class StoreError(CrawlerError):
+    """The crawl's state cannot be read or written. What was committed before is whole and stays.
+
+    *path* is the file, *detail* says why.
+    """
+
+    def __init__(self, path: str, detail: str) -> None:
+        super().__init__(path, detail)
+        self.path = path
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"the crawl's state in {self.path} cannot be kept: {self.detail}"

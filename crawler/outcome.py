@@ -80,3 +80,25 @@ class Outcome(msgspec.Struct, gc=False):
     """Whether there was a request on the wire, after which the host is owed its pause."""
     due: float = 0.0
     """With RETRY: not before this moment of the frontier's clock."""
+    note: str = ""
+    """For whoever asks later what became of the URL: where it redirects to, why it was not asked."""
+    too_deep: list[tuple[int, str]] = []
+    """Fingerprint and URL of what was found on this page and is past ``max_depth``."""
+
+
+class Tally(msgspec.Struct):
+    """What a job has counted, over all its runs. *pages*, *items* and *rejects* are those of committed outcomes."""
+
+    pages: int = 0
+    items: int = 0
+    rejects: int = 0
+    seconds: float = 0.0
+    """Of crawling."""
+    requests: int = 0
+    bytes: int = 0
+    retries: int = 0
+    redirects: int = 0
+    duplicates: int = 0
+    skipped: dict[str, int] = {}
+    skipped_examples: dict[str, str] = {}
+    rejected: dict[str, int] = {}

@@ -9,11 +9,12 @@ import msgspec
 
 _LEAST, _MOST = -(2**63), 2**64 - 1
 """Integers that MessagePack has."""
+_HIGHEST = 2**63 - 1
 _CONTAINERS = (Mapping, list, tuple, set, frozenset, bytes, bytearray, type(None))
 """What ``str()`` would turn into nonsense, were it a header or a field of a form."""
 
 
-class Request(msgspec.Struct, frozen=True, gc=False):
+class Request(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One page to fetch, and the callback that gets it.
 
     A request is plain data: it can be stored, sent to another process and read back equal. It cannot be changed;
@@ -56,7 +57,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
             _set(self, "cookies", _texts(self.cookies, "cookies"))
         if self.meta or self.meta is None:
             _set(self, "meta", plain(_mapping(self.meta, "meta"), "meta"))
-        if type(self.priority) is not int or type(self.unique) is not bool:
+        if self.priority != 0 or type(self.priority) is not int or type(self.unique) is not bool:
             self._check_order()
         if self.body is not None or self.json is not None or self.form is not None:
             self._check_payload()
@@ -66,6 +67,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
             raise TypeError(f"priority is a whole number, not {_article(self.priority)}")
         if not isinstance(self.unique, bool):
             raise TypeError(f"unique is True or False, not {_article(self.unique)}")
+        if abs(self.priority) > _HIGHEST:
+            raise ValueError(f"priority is a whole number of 64 bits, and {self.priority} is past them")
         _set(self, "priority", int(self.priority))
 
     def _check_payload(self) -> None:
@@ -106,16 +109,30 @@ class Entry(msgspec.Struct, gc=False):
     """The URLs that redirected here, first one first."""
     referrer: str = ""
     """The page that it was found on; empty for a seed."""
+    taken: int = 0
+    """Items that an earlier visit gave before ``max_items`` ended it: the next one leaves them out."""
+    number: int = 0
+    """Its place in the order of discovery."""
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Its place among the requests of its host: higher priority first, then first discovered first."""
+        return -self.request.priority, self.number
 
     @property
     def hostname(self) -> str:
         """``host`` without its port."""
-        name, _, port = self.host.rpartition(":")
-        return name if name and port.isdigit() else self.host
+        return hostname_of(self.host)
 
     @property
     def is_seed(self) -> bool:
         return not self.referrer
+
+
+def hostname_of(host: str) -> str:
+    """*host* without its port."""
+    name, _, port = host.rpartition(":")
+    return name if name and port.isdigit() else host
 
 
 def callback_name(callback: str | Callable[..., Any] | None) -> str:

@@ -37,3 +37,26 @@ class Response(msgspec.Struct, frozen=True, gc=False):
 def headers_of(pairs: Mapping[str, str] | None = None) -> Headers:
     """Headers from an ordinary dict, for tests and fakes."""
     return CIMultiDict(pairs or {})
+
+
+class RobotsFile(msgspec.Struct, frozen=True, gc=False):
+    """The robots.txt of one origin, as it was fetched."""
+
+    origin: str
+    fetched: float
+    """Unix time."""
+    body: bytes
+    """Empty if there is none."""
+
+
+class Cookie(msgspec.Struct, frozen=True, gc=False):
+    """One cookie, as a server set it."""
+
+    key: str
+    """A later one of the same key replaces it."""
+    url: str
+    """The page that set it."""
+    line: str
+    """The value of its Set-Cookie header."""
+    at: float
+    """Unix time: a Max-Age counts from here."""

@@ -17,8 +17,9 @@ import click
 from crawler.cli.text import bytes_in_words, count, printable, seconds_in_words
 from crawler.engine.crawl import Crawl, Output, Report
 from crawler.engine.stats import Stats
-from crawler.errors import OutputClosed
+from crawler.errors import OutputClosed, SinkError, StoreError
 from crawler.export.sink import LazySink
+from crawler.jobs import LIMITS, Plan, describe
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -33,6 +34,7 @@ _REASONS = {
     "interrupted": "interrupted",
     "output_closed": "stopped: the reader of standard output went away",
     "output_failed": "stopped: the dataset cannot be written",
+    "store_failed": "stopped: the crawl's state cannot be kept",
     "spider_failed": "ended early: the spider's start() raised",
     "defect": "ended by a defect in crawler itself",
 }
@@ -127,6 +129,26 @@ class Console:
             f"{rate:.1f} pages/s  errors {stats.failed:,}  waiting {frontier.waiting:,}  hosts {frontier.hosts:,}"
         )
 
+    def begins(self, name: str, plan: Plan, *, asked: bool) -> None:
+        """Before the first request: what is gone on with. *asked* says that --resume was given."""
+        if self._quiet:
+            return
+        if plan.replaced is not None:
+            self._say(f"{name} begins anew: its last job ({describe(plan.replaced)}) is given up")
+        if not asked:
+            return
+        before = plan.before
+        if before is None:
+            self._say(f"{name} has no job to go on with: a new one begins")
+        elif plan.is_over:
+            self._say(f"{name} is complete: {count(before.tally.items, 'item')}, and nothing is left to fetch")
+        else:
+            self._say(f"{name} goes on ({describe(before)})")
+            for change in plan.changes:
+                self._say(f"  changed   {change}")
+            if "-" in plan.outputs:
+                self._say("  note      what standard output got after the last commit it may get once more")
+
     def stopping(self, crawl: Crawl, grace: float) -> None:
         """The first Ctrl-C."""
         if not self._quiet:
@@ -134,10 +156,12 @@ class Console:
             running = f": {count(leased, 'page')} still running, at most {grace:g} s" if leased else ""
             self._say(f"stopping{running}; Ctrl-C again ends at once")
 
-    def summarize(self, report: Report, outputs: Sequence[Output]) -> None:
-        """How it went. Errors are said even if quiet."""
+    def summarize(self, report: Report, outputs: Sequence[Output], resume: str | None = None) -> None:
+        """How it went. Errors are said even if quiet. *resume* is the command that goes on; None if none does."""
         if report.error is not None and not isinstance(report.error, OutputClosed):
             self._say(f"crawl: {report.error}")
+            if resume is not None and isinstance(report.error, (SinkError, StoreError)):
+                self._say(f"crawl: what was saved before is whole; `{resume}` goes on when that is mended")
         if self._quiet:
             return
         stats = report.stats
@@ -153,7 +177,10 @@ class Console:
         self._say_failures(stats)
         self._say_skipped(stats)
         if report.waiting:
-            self._say(f"  left      {count(report.waiting, 'request')} not fetched; the next run begins anew")
+            then = "the next run begins anew" if resume is None else f"`{resume}` goes on"
+            self._say(f"  left      {count(report.waiting, 'request')} not fetched; {then}")
+        if report.reason in LIMITS and stats.pages_before and stats.pages == stats.pages_before:
+            self._say(f"  limit     {report.reason} was reached before: a higher one lets the crawl go on")
         if nothing and not stats.failed:
             self._say("  why       " + _why_nothing(stats))
         if stats.pages and not (stats.items or stats.rejects):
@@ -212,7 +239,7 @@ class _Rate:
     def of(self, stats: Stats) -> float:
         self._looks = [*self._looks[-self._LOOKS :], (stats.seconds, stats.pages)]
         (begun, before), (now, pages) = self._looks[0], self._looks[-1]
-        return (pages - before) / (now - begun) if now > begun else pages / max(now, 1e-6)
+        return (pages - before) / (now - begun) if now > begun else stats.rate
 
 
 def _make_printable(record: logging.LogRecord) -> bool:

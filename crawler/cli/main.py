@@ -34,9 +34,13 @@ class Row(NamedTuple):
 
 COMMANDS: dict[str, Row] = {
     "demo": Row("crawler.cli.demo", "Crawl a bundled bookshop: a real run, without internet."),
+    "failures": Row("crawler.cli.failures", "List the URLs that a job gave up, with their reasons."),
+    "jobs": Row("crawler.cli.jobs", "List the jobs: their state, their size, and how to go on."),
     "list": Row("crawler.cli.list", "List the project's spiders."),
     "new": Row("crawler.cli.new", "Write a new spider."),
+    "retry": Row("crawler.cli.retry", "Let the URLs that a job gave up wait again."),
     "settings": Row("crawler.cli.settings", "Show every setting, its value, and who set it."),
+    "why": Row("crawler.cli.why", "Tell why a URL was or was not crawled."),
 }
 """A command is a file and a row here. A first word that is not here is a spider."""
 
@@ -58,6 +62,7 @@ _EXAMPLES = """Examples:
   crawl demo                                 see a crawl, without internet
   crawl new books https://books.example/     write a spider
   crawl books                                run it: the dataset grows in datasets/
+  crawl books --resume                       go on after Ctrl-C, a crash, a power cut
   crawl books -o books.jsonl --max-pages 50  run a little of it
   crawl books -o - | jq .title               items on standard output
   crawl books --set delay=1 -a category=art  a setting, and an argument for the spider

@@ -12,17 +12,28 @@ from typing import Any, NamedTuple, TypeVar
 import click
 
 from crawler.api import run_loop, stopped_by_signals
-from crawler.assemble import assemble, build_outputs, build_spider
+from crawler.assemble import assemble, build_spider, outputs_of
 from crawler.cli.main import COMMANDS, COMPLETE, FAILURES, INTERRUPTED, LIMIT, NOTHING_WORKED
 from crawler.cli.text import printable
-from crawler.config import Project, find_project, read_pairs, resolve
+from crawler.config import Project, find_project, read_pairs
 from crawler.discovery import Found, by_name, from_path
 from crawler.engine.crawl import Report, SpiderFailed
 from crawler.errors import SpiderNotFound, UsageError
 from crawler.export.sink import Mode
+from crawler.jobs import Choice, Plan, Wish, planned, resume_command
 from crawler.spider import Spider
 
-_WENT_WRONG = ("max_errors", "spider_failed", "output_failed", "defect")
+_WENT_WRONG = ("max_errors", "spider_failed", "output_failed", "store_failed", "defect")
+_JOB_OPTIONS = (
+    click.option("--resume", is_flag=True, help="Go on with the job where it ended, however it ended."),
+    click.option("--fresh", is_flag=True, help="Give up an unfinished job and begin anew."),
+    click.option(
+        "--job",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        help="Where the crawl's state is kept, other than .crawl/SPIDER.",
+    ),
+)
 C = TypeVar("C", bound=Callable[..., Any])
 
 _OPTIONS = (
@@ -73,6 +84,20 @@ class RunOptions(NamedTuple):
     strict: bool
     quiet: bool
     verbose: int
+    resume: bool = False
+    fresh: bool = False
+    job: Path | None = None
+
+    @property
+    def choice(self) -> Choice:
+        """
+        :raises UsageError: two options exclude each other
+        """
+        if self.resume and self.fresh:
+            raise UsageError("--resume and --fresh exclude each other")
+        if self.resume and (self.overwrite or self.append):
+            raise UsageError("--resume goes on in the job's own outputs: leave --overwrite and --append away")
+        return "resume" if self.resume else "fresh" if self.fresh else None
 
     @property
     def mode(self) -> Mode:
@@ -91,16 +116,24 @@ def run_options(function: C) -> C:
     return function
 
 
+def job_options(function: C) -> C:
+    """The options of a run that keeps its state."""
+    for option in reversed(_JOB_OPTIONS):
+        function = option(function)
+    return function
+
+
 @click.command("SPIDER", cls=_Run)
 @click.argument("spider")
 @run_options
+@job_options
 def command(spider: str, **given: Any) -> int:  # Any: as click gives them
     """Run SPIDER: the name of a spider in the project, file.py, or file.py:Class."""
     options = RunOptions(**given)
     project = find_project(Path.cwd())
     with standard_output(options.outputs) as stdout:
         found = find_spider(spider, project)
-        return run_spider(found.spider, read_pairs(options.args, "-a"), project, options, stdout)
+        return run_spider(found.spider, read_pairs(options.args, "-a"), project, options, stdout, source=spider)
 
 
 def find_spider(text: str, project: Project) -> Found:
@@ -142,28 +175,47 @@ def standard_output(outputs: Sequence[str]) -> Iterator[int]:
 
 
 def run_spider(
-    spider_type: type[Spider], args: dict[str, str], project: Project, options: RunOptions, stdout: int = 1
+    spider_type: type[Spider],
+    args: dict[str, str],
+    project: Project,
+    options: RunOptions,
+    stdout: int = 1,
+    *,
+    source: str = "",
 ) -> int:
-    """Run a spider as the command line says; the exit code."""
+    """Run a spider as the command line says; the exit code.
+
+    :param source: how the spider was named; without one the crawl leaves no state
+    """
     from crawler.cli.console import Console  # rich takes a while to load: errors need not wait for it
 
     limits = {"max_pages": options.max_pages, "max_items": options.max_items}
     given = {name: str(value) for name, value in limits.items() if value}
-    settings = resolve(project, spider_type, {**read_pairs(options.sets, "--set"), **given})
+    sets = {**read_pairs(options.sets, "--set"), **given}
+    wish = Wish(
+        source, args, sets, tuple(options.outputs), options.mode, options.choice, options.job, keeps=bool(source)
+    )
 
-    async def whole(console: Console) -> Report:
-        spider = build_spider(spider_type, dict(args))
-        sinks = build_outputs(options.outputs, settings, spider_type.name, project, options.mode, stdout)
-        crawl = assemble(spider, dict(args), settings, sinks)
+    async def whole(console: Console, plan: Plan) -> Report:
+        spider = build_spider(spider_type, dict(plan.args))
+        sinks = outputs_of(plan, spider_type.name, project, stdout)
+        plan.begin(spider, [sink.name for sink in sinks[:-1]], sinks[-1].name)
+        crawl = assemble(spider, plan.args, plan.settings, sinks, job=plan.job, is_resumed=plan.is_resumed)
         with stopped_by_signals(crawl, console.stopping):
             async with console.watching(crawl):
                 report = await crawl.run()
-        console.summarize(report, sinks)
+        console.summarize(report, sinks, resume_command(source, options.job) if plan.job is not None else None)
         return report
 
     try:
-        with Console(quiet=options.quiet, verbose=options.verbose) as console:
-            report = run_loop(lambda: whole(console))
+        with (
+            planned(project, spider_type, wish) as plan,
+            Console(quiet=options.quiet, verbose=options.verbose) as console,
+        ):
+            console.begins(spider_type.name, plan, asked=options.resume)
+            if plan.is_over:
+                return COMPLETE
+            report = run_loop(lambda: whole(console, plan))
     except SpiderFailed as error:
         click.echo(printable(f"{error.trace.rstrip()}\ncrawl: {error}"), err=True)
         return NOTHING_WORKED

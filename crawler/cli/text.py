@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from datetime import datetime
 
 _KEPT = "\n\t"
 
@@ -41,3 +42,8 @@ def printable(text: str) -> str:
         else character.encode("unicode_escape", "surrogatepass").decode("ascii")
         for character in text
     )
+
+
+def when(moment: float) -> str:
+    """A Unix time, on this machine's clock: ``2026-11-22 19:14``."""
+    return datetime.fromtimestamp(moment).strftime("%Y-%m-%d %H:%M")

@@ -8,17 +8,21 @@ committed position, which a resume cuts off, and leases without outcome, which a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
 from msgspec import Meta
 
 from crawler.engine.stats import Stats
-from crawler.frontier.store import Batch, Store
+from crawler.frontier.frontier import Frontier
+from crawler.frontier.store import Batch, Restored
 from crawler.items.check import reject_line
-from crawler.outcome import Outcome, Record
+from crawler.outcome import Failure, Outcome, Record, Tally, Verdict
 from crawler.request import Entry
+from crawler.response import Cookie, RobotsFile
+
+News = tuple[list[RobotsFile], list[Cookie]]
 
 
 class Sink(Protocol):
@@ -46,19 +50,26 @@ class Committer:
 
     def __init__(
         self,
-        store: Store,
+        frontier: Frontier,
         sinks: Sequence[Sink],
         rejects: Sink | None,
         stats: Stats,
         options: CommitOptions = CommitOptions(),
+        news: Callable[[], News] = lambda: ([], []),
     ) -> None:
-        self._store = store
+        """*news* gives what was learned beside the pages since it was last called."""
+        self._frontier = frontier
+        self._news = news
         self._sinks = sinks
         self._rejects = rejects
         self._stats = stats
+        self._tally = Tally()
         self._options = options
         self._outcomes: list[Outcome] = []
         self._seeds: list[Entry] = []
+        self._failures: list[Failure] = []
+        self._drawn = 0
+        self._seeds_ended = False
         self._something = asyncio.Event()
         self._enough = asyncio.Event()
         self._room = asyncio.Event()
@@ -74,10 +85,26 @@ class Committer:
                 self._room.clear()
                 await self._room.wait()
 
-    def put_seeds(self, seeds: list[Entry]) -> None:
-        """Take in requests that no page discovered."""
+    def restore(self, restored: Restored) -> None:
+        """Count on from where an earlier run of the job ended. Called once, before anything else."""
+        self._tally = restored.tally or Tally()
+        self._drawn = restored.seeds_drawn
+        self._seeds_ended = restored.seeds_ended
+
+    def put_seeds(self, seeds: list[Entry], drawn: int) -> None:
+        """Take in requests that no page discovered; *drawn* is how many ``start()`` has given by now, in all."""
         self._seeds += seeds
+        self._drawn = max(self._drawn, drawn)
         self._something.set()
+
+    def put_failure(self, failure: Failure) -> None:
+        """Take in a seed that cannot be asked at all."""
+        self._failures.append(failure)
+        self._something.set()
+
+    def seeds_ended(self) -> None:
+        """``start()`` gave all that it has."""
+        self._seeds_ended = True
 
     def close(self) -> None:
         """Commit what waits, and end :meth:`run`."""
@@ -90,11 +117,19 @@ class Committer:
 
         :raises SinkError: an output cannot be written. What was committed before stays; what waits is lost with the
             crawl, and would be fetched again
+        :raises StoreError: the same of the store
         """
-        while not (self._closing and not self._outcomes and not self._seeds):
+        while not self._closing or self._has_something:
             await self._something.wait()
             await self._wait_for_more()
-            await self._commit()
+            if self._has_something:
+                await self.commit()
+            else:
+                self._something.clear()
+
+    @property
+    def _has_something(self) -> bool:
+        return bool(self._outcomes or self._seeds or self._failures)
 
     async def _wait_for_more(self) -> None:
         if not self._enough.is_set():
@@ -104,20 +139,39 @@ class Committer:
             except TimeoutError:
                 pass
 
-    async def _commit(self) -> None:
+    async def commit(self, positions: Mapping[str, int] | None = None, ended: str | None = None) -> None:
+        """Commit what waits.
+
+        :param positions: those of outputs that have just been opened
+        :param ended: why the crawl ended, with the last group
+        """
         outcomes, self._outcomes = self._outcomes, []
         seeds, self._seeds = self._seeds, []
+        failures, self._failures = self._failures, []
         self._something.clear()
         self._enough.clear()
-        if not (outcomes or seeds):
-            return
+        group = self._frontier.seal()
         records = [record for outcome in outcomes for record in outcome.records]
-        positions = {}
-        for sink in self._sinks:
-            positions[sink.name] = await sink.append(records)
+        reached = dict(positions or {})
+        if records:
+            for sink in self._sinks:
+                reached[sink.name] = await sink.append(records)
         rejects = [Record(reject_line(reject)) for outcome in outcomes for reject in outcome.rejects]
         if rejects and self._rejects is not None:
-            positions[self._rejects.name] = await self._rejects.append(rejects)
-        await self._store.commit(Batch(outcomes, seeds, positions))
+            reached[self._rejects.name] = await self._rejects.append(rejects)
+        self._count(outcomes, len(records), len(rejects))
+        robots, cookies = self._news()
+        batch = Batch(
+            outcomes, seeds, failures, reached, self._drawn, self._seeds_ended, [], robots, cookies, self._tally, ended
+        )
+        await self._frontier.commit(group, batch)
         self._stats.items += len(records)
         self._room.set()
+
+    def _count(self, outcomes: Sequence[Outcome], items: int, rejects: int) -> None:
+        """What is counted of outcomes is exact; the rest is as of now, pages under way included."""
+        tally, stats = self._tally, self._stats
+        tally.pages += sum(outcome.verdict is Verdict.DONE for outcome in outcomes)
+        tally.items += items
+        tally.rejects += rejects
+        stats.fill(tally)

@@ -16,8 +16,8 @@ from crawler.engine.callback import is_cancellation
 from crawler.engine.commit import Sink
 from crawler.engine.stats import Stats
 from crawler.engine.worker import EngineOptions, Stages, Worker
-from crawler.errors import CrawlerError, InvalidRequest, OutputClosed, OutputError, SinkError, WrongResult
-from crawler.frontier.store import Store
+from crawler.errors import CrawlerError, InvalidRequest, OutputClosed, OutputError, SinkError, StoreError, WrongResult
+from crawler.frontier.store import Restored, Store
 from crawler.outcome import Failure
 from crawler.politeness.retry import Retry
 from crawler.request import Request
@@ -33,10 +33,11 @@ _SEED_BATCH = 100
 class Output(Sink, Protocol):
     """A sink that is opened and closed with the crawl."""
 
-    async def open(self) -> None:
-        """Create or continue it.
+    async def open(self, position: int | None) -> int:
+        """Create it, or continue it after *position*, where an earlier run of the job committed it: what is past that
+        is cut off. The position now.
 
-        :raises OutputError: it cannot be
+        :raises OutputError: it cannot be created, or is shorter than that
         """
 
     async def close(self) -> None:
@@ -64,7 +65,7 @@ class Report(msgspec.Struct):
 
     reason: str
     """``complete``, ``max_pages``, ``max_items``, ``max_errors``, ``interrupted``, ``output_closed``,
-    ``output_failed``, ``spider_failed`` or ``defect``."""
+    ``output_failed``, ``store_failed``, ``spider_failed`` or ``defect``."""
     stats: Stats
     waiting: int = 0
     """Requests that were left."""
@@ -95,25 +96,26 @@ class Crawl:
         self._crew: list[asyncio.Task[None]] = []
         self._deadline: asyncio.TimerHandle | None = None
         self._error: CrawlerError | None = None
+        self._restored = Restored()
 
     async def run(self) -> Report:
         """Crawl until nothing is left, a limit is reached, or :meth:`stop` is called.
 
         :raises SpiderFailed: ``opened()`` raised; nothing was fetched
-        :raises OutputError: an output could not be created; nothing was fetched
+        :raises OutputError: an output could not be created or continued; nothing was fetched
+        :raises StoreError: the store could not be opened; nothing was fetched
         """
         async with AsyncExitStack() as closing:
             closing.push_async_callback(self._stages.fetcher.close)
             closing.push_async_callback(self._stages.processes.close)
             await self._call_opened()  # before there is an output: one that stays empty would be in the next run's way
             try:
-                await self._store.open()
                 closing.push_async_callback(self._store.close)
-                for output in self._outputs:
-                    await output.open()
-                    closing.push_async_callback(output.close)
-            except OutputError:
-                await self._call_closed("output_failed")
+                restored = await self._store.open()
+                self._restore(restored)
+                await self._open_outputs(restored, closing)
+            except (OutputError, StoreError) as error:
+                await self._call_closed("output_failed" if isinstance(error, OutputError) else "store_failed")
                 raise
             try:
                 with self._worker.watchdog.watching():
@@ -122,6 +124,26 @@ class Crawl:
                 report = self._report()
                 await self._call_closed(report.reason)
             return report
+
+    def _restore(self, restored: Restored) -> None:
+        """Go on where an earlier run of the job ended, if there was one."""
+        self._restored = restored
+        self._stages.committer.restore(restored)
+        self.frontier.restore(restored)
+        self._stages.fetcher.restore_cookies(restored.cookies)
+        for hostname in restored.seed_hosts:
+            self._stages.fetcher.trust(hostname)
+        if restored.tally is not None:
+            self.stats.restore(restored.tally, restored.failures)
+            self._worker.restore(restored.tally.items)
+
+    async def _open_outputs(self, restored: Restored, closing: AsyncExitStack) -> None:
+        """Where each output begins is committed before anything is appended to it."""
+        positions = {}
+        for output in self._outputs:
+            closing.push_async_callback(output.close)
+            positions[output.name] = await output.open(restored.positions.get(output.name))
+        await self._stages.committer.commit(positions)
 
     @property
     def is_stopping(self) -> bool:
@@ -149,16 +171,20 @@ class Crawl:
         try:
             async with asyncio.TaskGroup() as group:
                 committing = group.create_task(committer.run(), name="committer")
+                stocking = group.create_task(self.frontier.stock(), name="stock")
                 try:
                     await self._fetch_all()
                 except Exception:  # an error of ours: what ended before it is kept
                     committer.close()
                     await asyncio.wait([committing])
                     raise
+                finally:
+                    stocking.cancel()
                 committer.close()
-        except* SinkError as errors:
+            await committer.commit(ended=self._report().reason)
+        except* (SinkError, StoreError) as errors:
             error = errors.exceptions[0]
-            self._error = error if isinstance(error, SinkError) else None
+            self._error = error if isinstance(error, (SinkError, StoreError)) else None
         except* Exception as errors:
             log.error("a defect in crawler itself: please report it", exc_info=errors)
             self._error = Defect("a defect in crawler itself ended the crawl; what was saved before is whole")
@@ -183,13 +209,15 @@ class Crawl:
         try:
             async with aclosing(self._seeds()) as seeds:
                 async for request in seeds:
-                    self._admit_seed(request)
                     drawn += 1
+                    self._admit_seed(request, drawn)
                     if drawn % _SEED_BATCH == 0:
                         await asyncio.sleep(0)  # start() may be a plain generator that never waits itself
                         await self.frontier.room()
                     if self.frontier.stopped is not None:
                         break
+                else:
+                    self._stages.committer.seeds_ended()
         except (Exception, asyncio.CancelledError) as error:  # the spider's own; what it gave before is crawled
             if is_cancellation(error):
                 raise
@@ -200,7 +228,10 @@ class Crawl:
             self.frontier.seeds_ended()
 
     async def _seeds(self) -> AsyncGenerator[Request, None]:
-        """What ``start()`` gives, whichever way its author wrote it."""
+        """What ``start()`` gives, whichever way its author wrote it. Nothing, if it ended in an earlier run; a list of
+        start URLs is gone through again, since it may have grown."""
+        if self._restored.seeds_ended and type(self.spider).start is not Spider.start:
+            return
         given: Any = self.spider.start()  # Any: for that reason
         if inspect.iscoroutine(given):
             given = await given
@@ -214,19 +245,25 @@ class Crawl:
                 for seed in given or ():
                     yield _request(seed)
 
-    def _admit_seed(self, seed: Request) -> None:
+    def _admit_seed(self, seed: Request, number: int) -> None:
+        """Take in the *number*-th request of ``start()``."""
+        is_old = number <= self._restored.seeds_drawn
+        if is_old and not seed.unique:
+            return  # URL-seen does not know that an earlier run has had it
         admission = self.frontier.admit([seed])
-        self.stats.duplicates += admission.duplicates
+        self.stats.duplicates += 0 if is_old else admission.duplicates
         for reason, url in admission.skipped:
+            if is_old:
+                continue
             if reason == "malformed":
-                self.stats.fail(
-                    Failure(url, InvalidRequest.reason, f"a start URL that cannot be asked: {why_not(url)}")
-                )
+                failure = Failure(url, InvalidRequest.reason, f"a start URL that cannot be asked: {why_not(url)}")
+                self.stats.fail(failure)
+                self._stages.committer.put_failure(failure)
             else:
                 self.stats.skip(reason, url)
         for entry in admission.entries:
             self._stages.fetcher.trust(entry.hostname)
-        self._stages.committer.put_seeds(admission.entries)
+        self._stages.committer.put_seeds(admission.entries, number)
         self.frontier.plant(admission.entries)
 
     async def _call_opened(self) -> None:
@@ -250,6 +287,8 @@ class Crawl:
         reason = self.frontier.stopped or "complete"
         if isinstance(self._error, SinkError):  # perhaps with the very last records, when all else was complete
             reason = "output_closed" if isinstance(self._error, OutputClosed) else "output_failed"
+        elif isinstance(self._error, StoreError):
+            reason = "store_failed"
         elif isinstance(self._error, Defect):
             reason = "defect"
         elif reason == "complete" and self._error is not None:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from time import monotonic
 
 import msgspec
 
-from crawler.outcome import Failure
+from crawler.outcome import Failure, Tally
 
 _EXAMPLES = 3
 """Examples kept for each reason of failure."""
+_SHARED = ("requests", "bytes", "retries", "redirects", "duplicates")
 
 
 class Stats(msgspec.Struct):
-    """Counters of one crawl. Bounded: reasons are few, examples three for each."""
+    """Counters of a crawl, over all runs of its job. Bounded: reasons are few, examples three for each."""
 
     started: float = msgspec.field(default_factory=monotonic)
+    pages_before: int = 0
+    """Of ``pages``, those of earlier runs."""
+    seconds_before: float = 0.0
+    """Of ``seconds``, those of earlier runs."""
     pages: int = 0
     """Pages fetched whose callback ended well."""
     items: int = 0
@@ -47,8 +53,32 @@ class Stats(msgspec.Struct):
 
     @property
     def seconds(self) -> float:
-        """Since the crawl began."""
-        return monotonic() - self.started
+        """Of crawling, in all runs."""
+        return monotonic() - self.started + self.seconds_before
+
+    @property
+    def rate(self) -> float:
+        """Pages a second, in this run."""
+        return (self.pages - self.pages_before) / max(monotonic() - self.started, 1e-6)
+
+    def restore(self, tally: Tally, failures: Iterable[tuple[str, int, list[Failure]]]) -> None:
+        """Count on from what an earlier run of the job counted."""
+        for name in _SHARED:
+            setattr(self, name, getattr(tally, name))
+        self.skipped, self.rejected = Counter(tally.skipped), Counter(tally.rejected)
+        self.skipped_examples = dict(tally.skipped_examples)
+        self.pages = self.pages_before = tally.pages
+        self.items, self.rejects, self.seconds_before = tally.items, tally.rejects, tally.seconds
+        for reason, times, examples in failures:
+            self.failures[reason] = times
+            self.examples[reason] = examples
+
+    def fill(self, tally: Tally) -> None:
+        """Put into *tally* what it does not count itself."""
+        for name in _SHARED:
+            setattr(tally, name, getattr(self, name))
+        tally.seconds = self.seconds
+        tally.skipped, tally.rejected, tally.skipped_examples = self.skipped, self.rejected, self.skipped_examples
 
     def fail(self, failure: Failure) -> None:
         self.failures[failure.reason] += 1

@@ -23,7 +23,7 @@ from crawler.errors import FetchError, ParseProcessError
 from crawler.fetch.fetcher import Fetcher
 from crawler.fetch.robots import RobotsCache, RobotsUnavailable
 from crawler.frontier.frontier import Admission, Frontier
-from crawler.outcome import Failure, Outcome, Verdict
+from crawler.outcome import Failure, Outcome, Record, Verdict
 from crawler.parse.page import Page
 from crawler.politeness.pace import Manners, retry_after_seconds
 from crawler.politeness.retry import REFUSALS, RETRYABLE_STATUSES, Retry, may_repeat
@@ -99,8 +99,12 @@ class Worker:
         self._options = options
         self.watchdog = Watchdog(options.slow_callback)
         self._cpu_bound = {name for name in dir(type(spider)) if is_cpu_bound(getattr(type(spider), name, None))}
-        self._items = 0
+        self._items = 0  # in all runs of the job, those not committed included
         self._hears_failures = type(spider).on_failure is not Spider.on_failure
+
+    def restore(self, items: int) -> None:
+        """Earlier runs of the job gave so many."""
+        self._items = items
 
     async def work(self) -> None:
         """Lease, visit, hand over the outcome; until the frontier gives no more."""
@@ -135,7 +139,7 @@ class Worker:
             pause = self._frontier.set_pace(entry, rules.crawl_delay)
         if not rules.allows(entry.request.url):
             self._stats.skip("robots", entry.request.url)
-            return Outcome(entry, Verdict.SKIPPED, sent=False)
+            return Outcome(entry, Verdict.SKIPPED, sent=False, note="robots")
         self._stats.requests += 1
         entry.attempts += 1
         try:
@@ -170,7 +174,7 @@ class Worker:
             frontier.rest(entry, wait)  # the host's other URLs wait for the same file
             return None
 
-    async def _receive(self, entry: Entry, response: Response) -> Outcome:
+    async def _receive(self, entry: Entry, response: Response) -> Outcome | None:
         status = response.status
         if response.is_success:
             self._frontier.accept(entry)
@@ -184,7 +188,7 @@ class Worker:
             entry, f"http_{status}", f"answered {status}", status, retryable=status in RETRYABLE_STATUSES
         )
 
-    async def _redirect(self, entry: Entry, response: Response) -> Outcome:
+    async def _redirect(self, entry: Entry, response: Response) -> Outcome | None:
         target = redirected(entry, response.status, response.headers["Location"])
         if isinstance(target, str):
             return await self._fail(entry, "redirect", target, response.status)
@@ -194,9 +198,11 @@ class Worker:
             return await self._fail(entry, "redirect", hint, response.status)
         self._count(admission)
         self._stats.redirects += 1
-        return Outcome(entry, Verdict.REDIRECTED, discovered=admission.entries)
+        return Outcome(
+            entry, Verdict.REDIRECTED, discovered=admission.entries, note=target.url, too_deep=admission.too_deep
+        )
 
-    async def _call_back(self, entry: Entry, response: Response) -> Outcome:
+    async def _call_back(self, entry: Entry, response: Response) -> Outcome | None:
         name = entry.request.callback
         callback = getattr(self._spider, name, None)
         if not callable(callback):
@@ -213,10 +219,11 @@ class Worker:
             return await self._fail(entry, "callback_error", error.summary, response.status, error.trace)
         except ParseProcessError as error:
             return await self._lost_process(entry, error, response.status)
-        self._stats.pages += 1
-        return self._outcome(entry, harvest)
+        outcome = self._outcome(entry, harvest)
+        self._stats.pages += outcome is not None
+        return outcome
 
-    async def _lost_process(self, entry: Entry, error: ParseProcessError, status: int) -> Outcome:
+    async def _lost_process(self, entry: Entry, error: ParseProcessError, status: int) -> Outcome | None:
         """The page is tried once more in a fresh process; it may not have been its fault."""
         entry.process_losses += 1
         if entry.process_losses < _PROCESS_LOSSES:
@@ -224,11 +231,11 @@ class Worker:
             return Outcome(entry, Verdict.RETRY)
         return await self._fail(entry, error.reason, str(error), status)
 
-    async def _defect(self, entry: Entry, error: BaseException) -> Outcome:
+    async def _defect(self, entry: Entry, error: BaseException) -> Outcome | None:
         log.error("a defect in crawler itself, at %s: please report it", entry.request.url, exc_info=error)
         return await self._fail(entry, "internal_error", f"{type(error).__name__}: {error}", None)
 
-    async def _no_callback(self, entry: Entry, name: str) -> Outcome:
+    async def _no_callback(self, entry: Entry, name: str) -> Outcome | None:
         self._count_error()
         spider = type(self._spider)
         known = [attribute for attribute in dir(spider) if callable(getattr(spider, attribute, None))]
@@ -237,7 +244,7 @@ class Worker:
 
     async def _retry_or_fail(
         self, entry: Entry, reason: str, detail: str, status: int | None = None, *, retryable: bool
-    ) -> Outcome:
+    ) -> Outcome | None:
         if retryable and may_repeat(entry.request.method, reason, status):
             wait = self._retry.wait(entry.attempts, random.random())
             if wait is not None:
@@ -247,7 +254,7 @@ class Worker:
 
     async def _fail(
         self, entry: Entry, reason: str, detail: str, status: int | None, traceback: str = "", *, sent: bool = True
-    ) -> Outcome:
+    ) -> Outcome | None:
         """*entry* is given up: counted, and told to the spider, which may yield as from a callback."""
         request = entry.request
         failure = Failure(
@@ -273,23 +280,35 @@ class Worker:
             log.warning("on_failure raised at %s\n%s", request.url, error.trace)
             harvest = Harvest()
         outcome = self._outcome(entry, harvest)
+        if outcome is None or outcome.verdict is Verdict.RETRY:
+            return outcome
         outcome.verdict, outcome.failure, outcome.sent = Verdict.FAILED, failure, sent
         return outcome
 
-    def _outcome(self, entry: Entry, harvest: Harvest) -> Outcome:
-        """What was harvested, within the crawl's bounds."""
-        records = harvest.records
+    def _outcome(self, entry: Entry, harvest: Harvest) -> Outcome | None:
+        """What was harvested, within the crawl's bounds; None if there is no room for any of it."""
+        records = harvest.records[entry.taken :]
         limit = self._options.max_items
-        if limit is not None:
-            records = records[: max(0, limit - self._items)]
-            self._items += len(records)
-            if self._items >= limit:
-                self._stop("max_items")
+        if limit is not None and self._items + len(records) >= limit:
+            self._stop("max_items")
+            room = limit - self._items
+            if room < len(records):
+                return self._part(entry, records[:room])
+        self._items += len(records)
         for reject in harvest.rejects:
             self._stats.reject(reject.item_type, reject.field, reject.reason)
         admission = self._frontier.admit(harvest.requests, entry)
         self._count(admission)
-        return Outcome(entry, Verdict.DONE, records, harvest.rejects, admission.entries)
+        return Outcome(entry, Verdict.DONE, records, harvest.rejects, admission.entries, too_deep=admission.too_deep)
+
+    def _part(self, entry: Entry, records: list[Record]) -> Outcome | None:
+        """The first items of a page, up to ``max_items``: it waits on, and a crawl with room for more goes on there."""
+        if not records:
+            return None
+        self._items += len(records)
+        entry.taken += len(records)
+        entry.attempts = 0
+        return Outcome(entry, Verdict.RETRY, records)
 
     def _count(self, admission: Admission) -> None:
         self._stats.duplicates += admission.duplicates

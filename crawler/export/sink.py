@@ -49,7 +49,7 @@ class FileSink:
     """A dataset in a file. It grows with each commit."""
 
     def __init__(self, path: Path, form: Format, mode: Mode, *, syncs: bool) -> None:
-        self.name = str(path)
+        self.name = os.path.abspath(path)
         self._path = path
         self._format = form
         self._mode = mode
@@ -58,10 +58,12 @@ class FileSink:
         self._position = 0
         self._regular = True
 
-    async def open(self) -> None:
+    async def open(self, position: int | None = None) -> int:
+        if position is not None and not is_special(self._path):
+            return await self._continue(position)
         refuse_existing(self._path, self._mode)
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            new = await asyncio.to_thread(_make_folders, self._path.parent)
         except OSError as error:
             raise OutputError(f"cannot create the folder {self._path.parent}: {_why(error)}") from error
         try:
@@ -69,8 +71,39 @@ class FileSink:
             self._file = await aiofiles.open(self._path, _OPEN_AS[mode], buffering=0)
             self._regular = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
             self._position = await asyncio.to_thread(self._end_last_line) if self._mode == "append" else 0
+            if self._syncs and self._regular:
+                await asyncio.to_thread(_sync_names, [self._path.parent, *new])
         except OSError as error:
             raise OutputError(f"cannot create {self._path}: {_why(error)}") from error
+        return self._position
+
+    async def _continue(self, position: int) -> int:
+        """Cut off what was never committed, and write on from there."""
+        try:
+            size = self._path.stat().st_size if position or self._path.exists() else 0
+            if size < position:
+                raise OutputError(
+                    f"{self._path} has {size} bytes, fewer than the {position} that were saved: it was changed since, "
+                    "or the disk has lost them. Put it back, or begin anew with --fresh"
+                )
+            self._file = await aiofiles.open(self._path, "r+b" if size else "wb", buffering=0)
+            self._position = position
+            await asyncio.to_thread(self._cut_back)
+        except FileNotFoundError as error:
+            raise OutputError(
+                f"{self._path} is gone, and the job has {position} bytes in it: put it back, or begin anew with --fresh"
+            ) from error
+        except OSError as error:
+            raise OutputError(f"cannot continue {self._path}: {_why(error)}") from error
+        return position
+
+    def _cut_back(self) -> None:
+        descriptor = self._file.fileno()
+        os.ftruncate(descriptor, self._position)
+        os.lseek(descriptor, self._position, os.SEEK_SET)
+        if self._syncs:
+            os.fsync(descriptor)
+            _sync_names([self._path.parent])
 
     async def append(self, records: Sequence[Record]) -> int:
         """Write *records*, and sync them if asked to. The position after them, in bytes."""
@@ -79,7 +112,7 @@ class FileSink:
             try:
                 await self._write(data)
             except OSError as error:
-                raise SinkError(self.name, _why(error) + await asyncio.to_thread(self._cut)) from error
+                raise SinkError(str(self._path), _why(error) + await asyncio.to_thread(self._cut)) from error
             self._position += len(data)
         return self._position
 
@@ -119,25 +152,29 @@ class LazySink:
     """A file that is only made when there is something to write; one of an earlier crawl is replaced or continued."""
 
     def __init__(self, path: Path, form: Format, mode: Literal["overwrite", "append"], *, syncs: bool) -> None:
-        self.name = str(path)
+        self.name = os.path.abspath(path)
         self._path = path
         self._mode = mode
         self._sink = FileSink(path, form, mode, syncs=syncs)
         self._is_open = False
 
-    async def open(self) -> None:
-        if self._mode != "append":
-            try:
-                self._path.unlink(missing_ok=True)
-            except OSError as error:
-                raise OutputError(f"cannot replace {self._path}: {_why(error)}") from error
+    async def open(self, position: int | None = None) -> int:
+        has_content = self._mode == "append" and self._path.is_file() and self._path.stat().st_size > 0
+        if position or has_content:
+            self._is_open = True
+            return await self._sink.open(position)
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot replace {self._path}: {_why(error)}") from error
+        return 0
 
     async def append(self, records: Sequence[Record]) -> int:
         if not self._is_open:
             try:
                 await self._sink.open()
             except OutputError as error:
-                raise SinkError(self.name, str(error)) from error
+                raise SinkError(str(self._path), str(error)) from error
             self._is_open = True
         return await self._sink.append(records)
 
@@ -154,8 +191,8 @@ class MemorySink:
     def __init__(self) -> None:
         self.records: list[Record] = []
 
-    async def open(self) -> None:
-        """Nothing to open."""
+    async def open(self, position: int | None = None) -> int:
+        return 0
 
     async def append(self, records: Sequence[Record]) -> int:
         self.records += records
@@ -170,8 +207,8 @@ class NullSink:
 
     name = "nowhere"
 
-    async def open(self) -> None:
-        """Nothing to open."""
+    async def open(self, position: int | None = None) -> int:
+        return 0
 
     async def append(self, records: Sequence[Record]) -> int:
         return 0
@@ -189,9 +226,12 @@ class StdoutSink:
         self._format = form
         self._position = 0
         self._descriptor = descriptor
+        self._file: Any = None  # as above
 
-    async def open(self) -> None:
-        self._file: Any = await aiofiles.open(self._descriptor, "wb", buffering=0, closefd=False)
+    async def open(self, position: int | None = None) -> int:
+        self._file = await aiofiles.open(self._descriptor, "wb", buffering=0, closefd=False)
+        self._position = position or 0  # what was written cannot be taken back
+        return self._position
 
     async def append(self, records: Sequence[Record]) -> int:
         data = self._format.encode(records)
@@ -205,7 +245,8 @@ class StdoutSink:
         return self._position
 
     async def close(self) -> None:
-        await self._file.close()
+        if self._file is not None:
+            await self._file.close()
 
 
 class StreamSink:
@@ -221,8 +262,8 @@ class StreamSink:
         self._position = 0
         self._is_left = False
 
-    async def open(self) -> None:
-        """Nothing to open."""
+    async def open(self, position: int | None = None) -> int:
+        return 0
 
     async def append(self, records: Sequence[Record]) -> int:
         for record in records:
@@ -279,6 +320,25 @@ def _why(error: OSError) -> str:
     if isinstance(error, (FileExistsError, NotADirectoryError)):
         return "a part of the path is a file"
     return error.strerror or str(error)
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    """Create *folder* and what is missing above it. The folders that got a new name in them."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return [path.parent for path in missing]
+
+
+def _sync_names(folders: Sequence[Path]) -> None:
+    """A new file survives a power cut when its folder is synced, too."""
+    if os.name == "nt":  # a folder cannot be opened there
+        return
+    for folder in folders:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _sync(descriptor: int) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from crawler.errors import FetchError
 from crawler.request import Request
-from crawler.response import Response, headers_of
+from crawler.response import Cookie, Response, headers_of
 from crawler.urls.url import address
 
 Canned = str | bytes | Response | FetchError
@@ -42,6 +42,12 @@ class CannedFetcher:
 
     def trust(self, hostname: str) -> None:
         """Nothing is dialled."""
+
+    def new_cookies(self) -> list[Cookie]:
+        return []
+
+    def restore_cookies(self, cookies: Sequence[Cookie]) -> None:
+        """It sends none."""
 
     async def close(self) -> None:
         self.is_closed = True

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
 from msgspec import Meta
 
 from crawler.request import Request
-from crawler.response import Response
+from crawler.response import Cookie, Response
 
 MiB = 1024 * 1024
 USER_AGENT = "crawler/0.1"
@@ -47,6 +47,12 @@ class Fetcher(Protocol):
 
     def trust(self, hostname: str) -> None:
         """The user named *hostname* as a seed: it may be a private address."""
+
+    def new_cookies(self) -> list[Cookie]:
+        """Those that were set since this was last called, so that a job can keep them."""
+
+    def restore_cookies(self, cookies: Sequence[Cookie]) -> None:
+        """Take back what an earlier run of the job kept."""
 
     async def close(self) -> None:
         """Close every connection."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import ssl
-from collections.abc import Callable
-from time import perf_counter
+from collections.abc import Callable, Sequence
+from time import perf_counter, time
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,7 +36,7 @@ from crawler.errors import (
 from crawler.fetch.fetcher import FetchOptions
 from crawler.fetch.guard import PRIVATE, Guard
 from crawler.request import Request
-from crawler.response import Response
+from crawler.response import Cookie, Response
 
 _ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 _HEADER_LIMIT = 64 * 1024
@@ -47,6 +48,8 @@ _KEEP_ALIVE = 15.0
 """Seconds that an unused connection is kept, as aiohttp has it. A broad crawl has one for each host of that time."""
 _DNS_SECONDS = 300
 _DNS_NAMES = 100_000
+_ATTRIBUTE = re.compile(r";\s*(domain|path)\s*=([^;]*)", re.IGNORECASE)
+_MAX_AGE = re.compile(r"(;\s*max-age\s*=\s*)(\d{1,18})", re.IGNORECASE)
 _DESCRIPTORS = 100_000
 """Open files to ask the system for: the most workers that there can be."""
 
@@ -70,7 +73,7 @@ class HttpFetcher:
             ssl=options.verify_tls,
         )
         # unsafe: IP addresses, too; unquoted: a site gets the value back that it gave, as from a browser
-        self._jar = CookieJar(unsafe=True, quote_cookie=False) if options.cookies else _NoCookies()
+        self._jar = _Jar(unsafe=True, quote_cookie=False) if options.cookies else _NoCookies()
         self._session = self._open([])
         self._traced = self._open([_sent_trace()])
 
@@ -119,6 +122,15 @@ class HttpFetcher:
     def trust(self, hostname: str) -> None:
         self._guard.trust(hostname)
 
+    def new_cookies(self) -> list[Cookie]:
+        return self._jar.news()
+
+    def restore_cookies(self, cookies: Sequence[Cookie]) -> None:
+        now = time()
+        for cookie in cookies:
+            self._jar.update_cookies_from_headers([_aged(cookie, now)], URL(cookie.url, encoded=True))
+        self._jar.news()
+
     async def _read(self, answer: ClientResponse, url: str) -> bytes:
         limit = self._options.max_body
         announced = 0 if answer.method == "HEAD" else answer.content_length or 0
@@ -151,8 +163,43 @@ class HttpFetcher:
         await asyncio.sleep(0)  # lets the transports notice that they were closed
 
 
+class _Jar(CookieJar):
+    """Notes what is set, so that a job can keep it."""
+
+    def __init__(self, *, unsafe: bool, quote_cookie: bool) -> None:
+        super().__init__(unsafe=unsafe, quote_cookie=quote_cookie)
+        self._news: dict[str, Cookie] = {}
+
+    def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
+        super().update_cookies_from_headers(headers, response_url)
+        for line in headers:
+            key = _cookie_key(line, response_url)
+            self._news[key] = Cookie(key, str(response_url), line, time())
+
+    def news(self) -> list[Cookie]:
+        news, self._news = self._news, {}
+        return list(news.values())
+
+
+def _cookie_key(line: str, url: URL) -> str:
+    """Name, domain and path: RFC 6265, section 5.3, step 11. Without a Path attribute the URL's folder counts."""
+    name = line.partition("=")[0].strip()
+    attributes = {key.lower(): value.strip() for key, value in _ATTRIBUTE.findall(line)}
+    path = attributes.get("path") or url.raw_path.rpartition("/")[0]
+    return f"{attributes.get('domain') or url.raw_host}\t{path}\t{name}"
+
+
+def _aged(cookie: Cookie, now: float) -> str:
+    """Its header, with what is left of its Max-Age."""
+    gone = max(0, int(now - cookie.at))
+    return _MAX_AGE.sub(lambda found: f"{found[1]}{int(found[2]) - gone}", cookie.line)
+
+
 class _NoCookies(DummyCookieJar):
     """Keeps none; those of a request are sent as they are written there."""
+
+    def news(self) -> list[Cookie]:
+        return []
 
     @property
     def quote_cookie(self) -> bool:

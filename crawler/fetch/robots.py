@@ -6,14 +6,15 @@ Which rules it holds is decided in :mod:`crawler.politeness.robots`; here it is 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from crawler.errors import FetchError
 from crawler.fetch.fetcher import Fetcher
-from crawler.politeness.robots import ALLOW_ALL, RobotsTxt, Rules
+from crawler.politeness.robots import ALLOW_ALL, ROBOTS_LIMIT, RobotsTxt, Rules
 from crawler.request import Request
-from crawler.response import Response
+from crawler.response import RobotsFile
 from crawler.urls.url import Base
 
 KEEP = 24 * 3600.0
@@ -47,10 +48,19 @@ class RobotsUnavailable(FetchError):
 class RobotsCache:
     """Rules by origin. A fetch is under way at most once for each."""
 
-    def __init__(self, fetcher: Fetcher, user_agent: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        user_agent: str,
+        clock: Callable[[], float],
+        recall: Callable[[str], Awaitable[RobotsFile | None]] | None = None,
+    ) -> None:
+        """*recall* gives the robots.txt of an origin that an earlier run fetched."""
         self._fetcher = fetcher
         self._user_agent = user_agent
         self._clock = clock
+        self._recall = recall
+        self._news: list[RobotsFile] = []
         self._known: OrderedDict[str, tuple[float, Rules | RobotsUnavailable]] = OrderedDict()
         self._moved: dict[str, tuple[str, int]] = {}
         self._pending: dict[str, asyncio.Future[None]] = {}
@@ -81,6 +91,8 @@ class RobotsCache:
             return False
         self._pending[origin] = done = asyncio.get_running_loop().create_future()
         try:
+            if await self._remembers(origin):
+                return False
             rules = await self._ask(origin, on_sent)
             if rules is not None:
                 self._remember(origin, rules, KEEP)
@@ -90,6 +102,20 @@ class RobotsCache:
         finally:
             del self._pending[origin]
             done.set_result(None)
+        return True
+
+    def news(self) -> list[RobotsFile]:
+        """The files that were fetched since this was last called."""
+        news, self._news = self._news, []
+        return news
+
+    async def _remembers(self, origin: str) -> bool:
+        """Whether an earlier run's copy is at hand, and young enough."""
+        kept = await self._recall(origin) if self._recall is not None else None
+        age = time.time() - kept.fetched if kept is not None else KEEP
+        if kept is None or not 0 <= age < KEEP:  # it cannot be from the future: a clock was set back
+            return False
+        self._remember(origin, self._rules(kept.body), KEEP - age)
         return True
 
     def give_up(self, origin: str, error: RobotsUnavailable) -> None:
@@ -108,10 +134,10 @@ class RobotsCache:
             detail = f"robots.txt answered {response.status}"
             raise RobotsUnavailable(url, detail, self._failures(origin) + 1)
         if not response.is_redirect:
-            return self._read(response)
+            return self._read(origin, response.body if response.is_success else b"")
         target = Base(url).join(response.headers["Location"])
         if target is None or hops == MAX_REDIRECTS:
-            return ALLOW_ALL  # RFC 9309: after five redirects it may be taken as unavailable, that is as absent
+            return self._read(origin, b"")  # RFC 9309: after five redirects it may be taken as absent
         self._moved[origin] = (target, hops + 1)
         return None
 
@@ -119,10 +145,12 @@ class RobotsCache:
         entry = self._known.get(origin)
         return entry[1].failures if entry is not None and isinstance(entry[1], RobotsUnavailable) else 0
 
-    def _read(self, response: Response) -> Rules:
-        if not response.is_success or not response.body:
-            return ALLOW_ALL
-        return RobotsTxt(response.body, self._user_agent)
+    def _read(self, origin: str, body: bytes) -> Rules:
+        self._news.append(RobotsFile(origin, time.time(), body[:ROBOTS_LIMIT]))
+        return self._rules(body)
+
+    def _rules(self, body: bytes) -> Rules:
+        return RobotsTxt(body, self._user_agent) if body else ALLOW_ALL
 
     def _remember(self, origin: str, rules: Rules | RobotsUnavailable, seconds: float) -> None:
         self._known[origin] = (self._clock() + seconds, rules)

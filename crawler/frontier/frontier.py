@@ -4,6 +4,8 @@ Rule 1: a lease is one request on the wire. Robots fetches, redirects and retrie
 holds for them.
 Rule 2: a worker never sleeps: a host that must rest is not leased.
 Rule 3: the crawl is over when nothing waits, nothing is leased and no seeds are to come.
+Rule 4: memory holds what comes next of each host; which that is :mod:`crawler.frontier.window` decides, and
+:meth:`Frontier.stock` reads the rest from the store.
 """
 
 from __future__ import annotations
@@ -12,16 +14,17 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from crawler.frontier.schedule import HostSchedule
-from crawler.frontier.store import Store
+from crawler.frontier.store import Batch, Learned, Restored, Store
+from crawler.frontier.window import Window
 from crawler.outcome import Outcome, Verdict
 from crawler.politeness.pace import Manners
-from crawler.request import Entry, Request
+from crawler.request import Entry, Request, hostname_of
 from crawler.urls.fingerprint import fingerprint, fingerprints
 from crawler.urls.scope import Scope
 from crawler.urls.url import address
@@ -32,7 +35,12 @@ _SEED_WINDOW = 10_000
 
 @dataclass(frozen=True, slots=True)
 class FrontierOptions:
-    """The bounds of the crawl that the frontier keeps."""
+    """Where the frontier is kept, and the bounds of the crawl that it keeps."""
+
+    store: Annotated[
+        Literal["sqlite", "memory"],
+        Meta(description="sqlite: the crawl survives anything and can be resumed; memory: it leaves no trace"),
+    ] = "sqlite"
 
     max_depth: Annotated[
         Annotated[int, Meta(ge=0)] | None, Meta(description="follow no link further from a seed than this (unset: any)")
@@ -50,6 +58,8 @@ class Admission(msgspec.Struct):
     duplicates: int
     skipped: list[tuple[str, str]]
     """(reason, URL) of those that do not belong to the crawl: ``malformed``, ``out_of_scope`` or ``too_deep``."""
+    too_deep: list[tuple[int, str]] = []
+    """Fingerprint and URL of those that are past ``max_depth``."""
 
 
 class Frontier:
@@ -63,7 +73,16 @@ class Frontier:
         self._manners = manners
         self._options = options
         self._schedule: HostSchedule[Entry] = HostSchedule()
+        self._window = Window()
+        self._thin = asyncio.Event()
+        self._number = 0
+        self._before: dict[str, Learned] | None = None
+        self._learned: dict[str, Entry] = {}
+        self._out: set[int] = set()  # numbers that the store has, and that must not be read from it
+        self._ended: list[int] = []  # those of them whose outcome is in the group that is being filled
+        self._ending: dict[int, list[int]] = {}
         self._loop = asyncio.get_running_loop()
+        self._begun = self._loop.time()
         self._workers: deque[asyncio.Future[Entry | None]] = deque()
         self._seeding: asyncio.Future[None] | None = None
         self._timer: asyncio.Handle | None = None
@@ -77,7 +96,7 @@ class Frontier:
     @property
     def waiting(self) -> int:
         """Requests that wait to be leased."""
-        return len(self._schedule)
+        return len(self._schedule) + self._window.outside
 
     @property
     def leased(self) -> int:
@@ -92,7 +111,19 @@ class Frontier:
     @property
     def is_complete(self) -> bool:
         """Whether everything that was discovered has been finished."""
-        return not (self._schedule or self._leased or self._seeds_to_come)
+        return not (self._schedule or self._leased or self._seeds_to_come or self._window.outside)
+
+    def restore(self, restored: Restored) -> None:
+        """Go on where an earlier run of the job ended. Called once, before anything else."""
+        if restored.tally is None:
+            return
+        self._window = Window(restored.waiting)
+        self._number = restored.number
+        self._pages = restored.tally.pages
+        self._before = restored.hosts
+        for hostname in restored.seed_hosts:
+            self._scope.grow(hostname)
+        self._thin.set()
 
     def admit(self, requests: Sequence[Request], parent: Entry | None = None, *, hop: bool = False) -> Admission:
         """Decide which *requests* are new to the crawl and belong to it, and mark them as seen.
@@ -106,6 +137,7 @@ class Frontier:
         seed, admits = self._store.seed, self._scope.admits
         marks = fingerprints(requests, seed)
         offered: list[Entry] = []
+        deep: list[tuple[int, str]] = []
         skipped: list[tuple[str, str]] = []
         duplicates = 0
         for request, mark, is_known in zip(requests, marks, self._store.known(marks), strict=True):
@@ -122,6 +154,7 @@ class Frontier:
                 skipped.append(("out_of_scope", request.url))
             elif max_depth is not None and depth > max_depth:
                 skipped.append(("too_deep", request.url))
+                deep.append((fingerprint(target.href, request, seed), target.href))
             else:
                 if request.url != target.href:
                     request = request.replace(url=target.href)  # what robots.txt is asked about is what is fetched
@@ -130,7 +163,7 @@ class Frontier:
         new = self._store.add(offered) if offered else []
         if hop and not new:
             new = [entry for entry in offered if self._returns(entry)]
-        return Admission(new, duplicates + len(offered) - len(new), skipped)
+        return Admission(new, duplicates + len(offered) - len(new), skipped, deep)
 
     def _returns(self, entry: Entry) -> bool:
         """Whether it was redirected to a URL of its own chain, as by a page that sets a cookie and asks again."""
@@ -138,10 +171,99 @@ class Frontier:
         return any(entry.fingerprint == fingerprint(url, request, seed) for url in entry.redirects)
 
     def queue(self, entries: Iterable[Entry]) -> None:
-        """Let *entries* wait for their lease."""
-        add = self._schedule.add
+        """Let *entries* wait for their lease. The next group that is sealed must hold them."""
         for entry in entries:
-            add(entry.host, entry, entry.request.priority)
+            self._number += 1
+            entry.number = self._number
+            self._place(entry)
+
+    def _place(self, entry: Entry) -> None:
+        schedule, host, key = self._schedule, entry.host, entry.key
+        if not self._store.keeps:
+            schedule.add(host, entry, key)
+            return
+        window, held = self._window, schedule.held(host)
+        if window.takes(host, key, held, schedule.hosts, schedule.last_key):
+            if held is None:
+                self._recall(host, entry.hostname)
+            schedule.add(host, entry, key)
+            if held and (keep := window.overfull(host, held + 1, schedule.hosts)) is not None:
+                cut = schedule.trim(host, keep)
+                self._out.difference_update(number for _, number in cut)
+                window.cut(host, schedule.last_key(host), cut[0], len(cut))
+        if window.has_tail(host):
+            schedule.hold(host)
+
+    def _recall(self, host: str, hostname: str) -> None:
+        """A host that is new to this run: an earlier one may owe it a rest, and asked it not long ago."""
+        if self._before is None:
+            return
+        learned = self._before.get(host)
+        rest = max(learned.rest if learned else 0.0, self._manners.of(hostname).pause(hostname))
+        if rest or learned:
+            self._schedule.remember(host, learned.refusals if learned else 0, self._begun + rest)
+
+    def seal(self) -> int:
+        """The number of the group that holds all that was queued so far and is not committed."""
+        group = self._window.seal()
+        self._ending[group], self._ended = self._ended, []
+        return group
+
+    async def commit(self, group: int, batch: Batch) -> None:
+        """Commit the group that was sealed under that number.
+
+        :raises StoreError: it cannot be written
+        """
+        batch.hosts = self._lessons()
+        await self._store.commit(batch)
+        self._out.difference_update(self._ending.pop(group))
+        if self._window.committed(group) or self._window.may_scan(self._schedule.hosts):
+            self._thin.set()
+
+    def _lessons(self) -> list[Learned]:
+        """What the hosts taught that is not in the store yet."""
+        if not self._learned:
+            return []
+        changed, self._learned = self._learned, {}
+        now = self._loop.time()
+        return [self._lesson(entry, now) for entry in changed.values()]
+
+    def _lesson(self, entry: Entry, now: float) -> Learned:
+        refusals, ready_at, pause = self._schedule.learned(entry.host)
+        own = self._manners.of(entry.hostname).pause(entry.hostname)
+        asked = pause if pause > own else 0.0
+        return Learned(entry.host, max(ready_at - now, asked, 0.0) if refusals or asked else 0.0, refusals)
+
+    async def stock(self) -> None:
+        """Read from the store what comes next, whenever memory runs low of it; until cancelled.
+
+        :raises StoreError: it cannot be read
+        """
+        schedule, window = self._schedule, self._window
+        while True:
+            await self._thin.wait()
+            self._thin.clear()
+            while (scan := window.scans(schedule.hosts)) is not None:
+                for host in window.found(await self._store.hosts(*scan), lambda host: schedule.held(host) is not None):
+                    self._recall(host, hostname_of(host))
+                    schedule.hold(host)
+                await self._restock()
+            await self._restock()
+
+    async def _restock(self) -> None:
+        schedule, window = self._schedule, self._window
+        wants = window.wants(schedule.held, schedule.hosts)
+        if not wants:
+            return
+        for want, entries in zip(wants, await self._store.read(wants), strict=True):
+            is_end = len(entries) < want.limit
+            entries = [entry for entry in entries if entry.number not in self._out]
+            taken = window.accept(want, [entry.key for entry in entries], is_end=is_end)
+            for entry in entries[:taken]:
+                schedule.add(want.host, entry, entry.key)
+            if not window.has_tail(want.host):
+                schedule.release(want.host, self._loop.time())
+        self._settle()
 
     async def lease(self) -> Entry | None:
         """The next request that may be sent now; waits for one. None when the crawl is over or stopped."""
@@ -176,6 +298,8 @@ class Frontier:
         hostname = entry.hostname
         politeness = self._manners.of(hostname)
         pause = politeness.pause(hostname, crawl_delay)
+        if crawl_delay:
+            self._learned[entry.host] = entry
         self._schedule.set_limits(entry.host, entry, 1 if alone else politeness.concurrency_per_host, pause)
         if self._workers:
             self._settle()  # more of that host's requests may be asked now
@@ -184,6 +308,7 @@ class Frontier:
     def refuse(self, entry: Entry, retry_after: float | None) -> None:
         """*entry*'s host said "too much": it rests, for all its URLs."""
         times = self._schedule.refused(entry.host)
+        self._learned[entry.host] = entry
         rest = self._manners.of(entry.hostname).rest_after_refusal(times, retry_after)
         self.rest(entry, rest)
 
@@ -193,12 +318,13 @@ class Frontier:
 
     def accept(self, entry: Entry) -> None:
         """*entry*'s host answered."""
-        self._schedule.accepted(entry.host)
+        if self._schedule.accepted(entry.host):
+            self._learned[entry.host] = entry
 
     def put_back(self, entry: Entry, *, sent: bool = True) -> None:
         """End the lease of *entry* without an outcome: it goes first again (its robots.txt was asked instead)."""
         self._leased -= 1
-        self._schedule.add(entry.host, entry, entry.request.priority, first=True)
+        self._schedule.add(entry.host, entry, entry.key)
         self._schedule.finish(entry.host, entry, self._loop.time() if sent else None)
 
     def finish(self, outcome: Outcome) -> None:
@@ -210,12 +336,14 @@ class Frontier:
         if outcome.discovered:
             self.queue(outcome.discovered)
         if outcome.verdict is Verdict.RETRY:
-            self._schedule.add_later(entry.host, entry, entry.request.priority, outcome.due)
+            self._schedule.add_later(entry.host, entry, entry.key, outcome.due)
+        else:
+            self._ended.append(entry.number)
         self._schedule.finish(entry.host, entry, self._loop.time() if outcome.sent else None)
 
     async def room(self) -> None:
         """Wait until few enough requests wait that another seed may be drawn."""
-        while len(self._schedule) >= _SEED_WINDOW and self.stopped is None:
+        while self.waiting >= _SEED_WINDOW and self.stopped is None:
             self._seeding = self._loop.create_future()
             await self._seeding
 
@@ -241,7 +369,17 @@ class Frontier:
         entry = self._schedule.take(self._loop.time())
         if entry is not None:
             self._leased += 1
+            if self._store.keeps:
+                self._out.add(entry.number)
+            if self._window.outside:
+                self._look_after(entry.host)
         return entry
+
+    def _look_after(self, host: str) -> None:
+        """*host* has one less in memory, and may have more in the store."""
+        hosts = self._schedule.hosts
+        if self._window.taken(host, self._schedule.held(host) or 0, hosts) or self._window.may_scan(hosts):
+            self._thin.set()
 
     def _within_budget(self) -> bool:
         """Pages that run may all succeed, so they count: the limit is never passed."""
@@ -251,7 +389,7 @@ class Frontier:
     def _settle(self) -> None:
         """Hand what may be asked now to workers that wait, and see whether the crawl is over."""
         self._hand_out()
-        if self._seeding is not None and (len(self._schedule) < _SEED_WINDOW or self.stopped is not None):
+        if self._seeding is not None and (self.waiting < _SEED_WINDOW or self.stopped is not None):
             if not self._seeding.done():
                 self._seeding.set_result(None)
             self._seeding = None

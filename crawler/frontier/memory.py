@@ -5,12 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
-from crawler.frontier.store import Batch, Restored
+from crawler.frontier.store import Batch, Restored, Want
 from crawler.request import Entry
+from crawler.response import RobotsFile
 
 
 class MemoryStore:
     """URL-seen as a set of 64-bit numbers: 74 bytes of memory for each URL."""
+
+    keeps = False
 
     def __init__(self) -> None:
         self.seed = secrets.randbits(64)
@@ -37,6 +40,15 @@ class MemoryStore:
 
     async def commit(self, batch: Batch) -> None:
         self.positions.update(batch.positions)
+
+    async def hosts(self, after: str, limit: int) -> list[str]:
+        return []
+
+    async def read(self, wants: Sequence[Want]) -> list[list[Entry]]:
+        return [[] for _ in wants]
+
+    async def robots(self, origin: str) -> RobotsFile | None:
+        return None
 
     async def close(self) -> None:
         self._seen.clear()

@@ -1,6 +1,6 @@
 """Which host may be asked next. Pure: the time is an argument.
 
-Rule 1: hosts take turns; within a host higher priority goes first, then what was discovered first.
+Rule 1: hosts take turns; within a host the item with the least key goes first.
 Rule 2: a host with a pause starts one request at a time: the next one is due a pause after the last one *left*
 (:meth:`HostSchedule.started`), not after it was handed out, so that a slow connect cannot bring two together.
 Rule 3: every item taken is finished once.
@@ -15,10 +15,13 @@ from math import inf
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+Key = tuple[int, int]
+"""The place of an item among those of its host."""
 
 
 class _Host(Generic[T]):
     __slots__ = (
+        "is_held",
         "is_paced",
         "later",
         "launching",
@@ -36,11 +39,12 @@ class _Host(Generic[T]):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.waiting: list[tuple[int, int, T]] = []
+        self.waiting: list[tuple[Key, int, T]] = []
         self.running = 0
         self.limit = 1
         self.pause = 0.0
         self.is_paced = False
+        self.is_held = False  # whether it has more, elsewhere
         self.later = 0  # of its items, how many wait for their time
         self.ready_at = 0.0
         self.left_at = -inf  # when something last left for it
@@ -60,9 +64,8 @@ class HostSchedule(Generic[T]):
         self._hosts: dict[str, _Host[T]] = {}
         self._turn: deque[_Host[T]] = deque()
         self._resting: list[tuple[float, int, _Host[T]]] = []
-        self._delayed: list[tuple[float, int, str, int, T]] = []
+        self._delayed: list[tuple[float, int, str, Key, T]] = []
         self._number = count()
-        self._front = count(-1, -1)
         self._waiting = 0
 
     def __len__(self) -> int:
@@ -74,18 +77,56 @@ class HostSchedule(Generic[T]):
         """Hosts with something waiting or running, or that still rest."""
         return len(self._hosts)
 
-    def add(self, host: str, item: T, priority: int = 0, *, first: bool = False) -> None:
-        """Let *item* wait; with *first* ahead of all others of its priority."""
-        number = next(self._front if first else self._number)
+    def add(self, host: str, item: T, key: Key) -> None:
+        """Let *item* wait."""
         known = self._host(host)
-        heappush(known.waiting, (-priority, number, item))
+        heappush(known.waiting, (key, next(self._number), item))
         self._waiting += 1
         self._enqueue(known)
 
-    def add_later(self, host: str, item: T, priority: int, due: float) -> None:
+    def add_later(self, host: str, item: T, key: Key, due: float) -> None:
         """Let *item* wait, not to be taken before *due*."""
-        heappush(self._delayed, (due, next(self._number), host, priority, item))
+        heappush(self._delayed, (due, next(self._number), host, key, item))
         self._host(host).later += 1
+
+    def held(self, host: str) -> int | None:
+        """How many items of *host* wait for their turn; None if the host is not known."""
+        known = self._hosts.get(host)
+        return None if known is None else len(known.waiting)
+
+    def last_key(self, host: str) -> Key:
+        """The greatest key of those that wait for *host*'s turn."""
+        return max(self._hosts[host].waiting)[0]
+
+    def trim(self, host: str, keep: int) -> list[Key]:
+        """Let go of all items of *host* but the *keep* first ones. The keys of those let go, least one first."""
+        known = self._hosts[host]
+        known.waiting.sort()  # a sorted list is a heap
+        cut = [key for key, _, _ in known.waiting[keep:]]
+        del known.waiting[keep:]
+        self._waiting -= len(cut)
+        return cut
+
+    def hold(self, host: str) -> None:
+        """*host* has more items than were added here: it is not forgotten until :meth:`release`."""
+        self._host(host).is_held = True
+
+    def release(self, host: str, now: float) -> None:
+        """All of *host*'s items are here."""
+        known = self._hosts[host]
+        known.is_held = False
+        self._forget_if_idle(known, now)
+
+    def remember(self, host: str, refusals: int, ready_at: float) -> None:
+        """What was learned of *host* by an earlier run: its refusals in a row, and until when it rests."""
+        known = self._host(host)
+        known.refusals = refusals
+        known.ready_at = max(known.ready_at, ready_at)
+
+    def learned(self, host: str) -> tuple[int, float, float]:
+        """*host*'s refusals in a row, when it may be asked next, and its pause."""
+        known = self._hosts.get(host)
+        return (0, 0.0, 0.0) if known is None else (known.refusals, known.ready_at, known.pause)
 
     def pause_of(self, host: str) -> float | None:
         """The seconds that :meth:`set_limits` gave; None if it was not called since *host* was last forgotten."""
@@ -165,11 +206,13 @@ class HostSchedule(Generic[T]):
             known.running_then = known.running
         return max(1, known.refusals)
 
-    def accepted(self, host: str) -> None:
-        """*host* answered again: half of its refusals are forgiven."""
+    def accepted(self, host: str) -> bool:
+        """*host* answered again: half of its refusals are forgiven. Whether there were any."""
         known = self._hosts[host]
-        if known.refusals:
-            known.refusals //= 2
+        if not known.refusals:
+            return False
+        known.refusals //= 2
+        return True
 
     def rest(self, host: str, until: float) -> None:
         """Leave *host* alone until then."""
@@ -183,9 +226,9 @@ class HostSchedule(Generic[T]):
 
     def _wake(self, now: float) -> None:
         while self._delayed and self._delayed[0][0] <= now:
-            _, _, host, priority, item = heappop(self._delayed)
+            _, _, host, key, item = heappop(self._delayed)
             self._hosts[host].later -= 1
-            self.add(host, item, priority)
+            self.add(host, item, key)
         while self._resting and self._resting[0][0] <= now:
             self._turn.append(heappop(self._resting)[2])
 
@@ -202,7 +245,7 @@ class HostSchedule(Generic[T]):
 
     def _forget_if_idle(self, host: _Host[T], now: float | None) -> None:
         """A host that has nothing to do and is owed no rest takes no memory."""
-        if host.running or host.waiting or host.later or host.queued:
+        if host.running or host.waiting or host.later or host.queued or host.is_held:
             return
         if now is None or host.ready_at > now:
             host.queued = True  # comes by once more when its rest is over

@@ -7,17 +7,41 @@ from typing import Protocol
 
 import msgspec
 
-from crawler.outcome import Outcome
+from crawler.outcome import Failure, Outcome, Tally
 from crawler.request import Entry
+from crawler.response import Cookie, RobotsFile
+
+
+class Learned(msgspec.Struct, frozen=True, gc=False):
+    """How a host wants to be treated, beyond what the settings say."""
+
+    host: str
+    rest: float
+    """Seconds that it is to be left alone when the crawl goes on. A duration, not a moment: no clock can shift it."""
+    refusals: int
+    """How often in a row it said "too much"."""
 
 
 class Restored(msgspec.Struct):
     """What an earlier run of the job left behind."""
 
-    waiting: list[Entry] = []
-    """Requests not finished, leased ones among them."""
+    waiting: int = 0
+    """Requests not finished, those that were leased among them. They are read with :meth:`Store.read`."""
+    number: int = 0
+    """The highest :attr:`Entry.number` there is."""
     positions: dict[str, int] = {}
     """The committed position of each output, in bytes: everything after it is cut off."""
+    hosts: dict[str, Learned] = {}
+    seed_hosts: list[str] = []
+    """The host names of the seeds."""
+    seeds_drawn: int = 0
+    """Seeds that ``start()`` gave and that are committed."""
+    seeds_ended: bool = False
+    cookies: list[Cookie] = []
+    tally: Tally | None = None
+    """None for a job that never ran."""
+    failures: list[tuple[str, int, list[Failure]]] = []
+    """Each reason, how many URLs were given up for it, and a few of them."""
 
 
 class Batch(msgspec.Struct):
@@ -27,8 +51,28 @@ class Batch(msgspec.Struct):
     """In the order in which their leases ended."""
     seeds: list[Entry] = []
     """Requests that no page discovered. They come before the outcomes."""
+    failures: list[Failure] = []
+    """Seeds that cannot be asked at all."""
     positions: dict[str, int] = {}
     """How many bytes of each output hold records of outcomes up to these."""
+    seeds_drawn: int = 0
+    seeds_ended: bool = False
+    hosts: list[Learned] = []
+    """Those of which something new was learned."""
+    robots: list[RobotsFile] = []
+    cookies: list[Cookie] = []
+    tally: Tally | None = None
+    ended: str | None = None
+    """Why the crawl ended, with its last group."""
+
+
+class Want(msgspec.Struct, frozen=True, gc=False):
+    """A question for what waits: so many requests of *host*, from the first one past *after*."""
+
+    host: str
+    after: tuple[int, int]
+    """A place, as :attr:`Entry.key` has it."""
+    limit: int
 
 
 class Store(Protocol):
@@ -40,10 +84,15 @@ class Store(Protocol):
     """
 
     seed: int
-    """The job's own random number, under which fingerprints are made."""
+    """The job's own random number, under which fingerprints are made. Known once it is open."""
+    keeps: bool
+    """Whether requests can be read back. If not, the frontier holds them all in memory."""
 
     async def open(self) -> Restored:
-        """Make ready; called once, before anything else."""
+        """Make ready; called once, before anything else.
+
+        :raises StoreError: it cannot be read or written
+        """
 
     def known(self, fingerprints: Sequence[int]) -> list[bool]:
         """Which of *fingerprints* have been seen: a hint that spares work, and marks nothing."""
@@ -55,7 +104,19 @@ class Store(Protocol):
         """
 
     async def commit(self, batch: Batch) -> None:
-        """Make *batch* durable in one transaction."""
+        """Make *batch* durable in one transaction.
+
+        :raises StoreError: it cannot be written. Nothing of the batch is in the store then
+        """
+
+    async def hosts(self, after: str, limit: int) -> list[str]:
+        """The hosts that have committed requests waiting, from the first name past *after* on."""
+
+    async def read(self, wants: Sequence[Want]) -> list[list[Entry]]:
+        """For each of *wants*, the committed requests that wait, by their keys."""
+
+    async def robots(self, origin: str) -> RobotsFile | None:
+        """The robots.txt of *origin*, if an earlier run fetched it."""
 
     async def close(self) -> None:
         """Let go of everything; nothing may be asked afterwards."""

@@ -55,6 +55,22 @@ class RobotsTxt:
         return not self._forbids or bool(self._rules.can_fetch(url, self._agent))
 
 
+def line_against(body: bytes, user_agent: str, url: str) -> tuple[int, str] | None:
+    """The line of a robots.txt that forbids *url*, and its number from 1 on; None if it is allowed.
+
+    Of several it is the longest one, as RFC 9309, section 2.2.2, has it. Slow: each is tried alone.
+    """
+    if RobotsTxt(body, user_agent).allows(url):
+        return None
+    lines = body.splitlines()
+    against = [number for number, line in enumerate(lines) if _DISALLOW.search(line)]
+    for number in sorted(against, key=lambda number: -len(lines[number])):
+        others = [line for at, line in enumerate(lines) if at == number or at not in against]
+        if not RobotsTxt(b"\n".join(others), user_agent).allows(url):
+            return number + 1, lines[number].decode("utf-8", "replace").strip()
+    return None
+
+
 def product_token(user_agent: str) -> str:
     """The name that a robots.txt calls us by: ``MyBot`` of ``MyBot/1.2 (+https://…)``. RFC 9309, section 2.2.1."""
     return user_agent.partition("/")[0].partition(" ")[0]

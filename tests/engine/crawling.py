@@ -13,7 +13,7 @@ from crawler.engine.crawl import Crawl, Report
 from crawler.errors import ConnectFailed, FetchError
 from crawler.outcome import Record
 from crawler.request import Request
-from crawler.response import Response, headers_of
+from crawler.response import Cookie, Response, headers_of
 from crawler.spider import Spider
 
 SITE = "http://site.test"
@@ -29,8 +29,9 @@ class Kept:
         self.records: list[Any] = []
         self.is_open = False
 
-    async def open(self) -> None:
+    async def open(self, position: int | None = None) -> int:
         self.is_open = True
+        return 0
 
     async def append(self, records: Sequence[Record]) -> int:
         self.records += [msgspec.json.decode(record.data) for record in records]
@@ -78,6 +79,12 @@ class Scripted:
         if isinstance(answer, str):
             return html(request.url, answer)
         return answer if isinstance(answer, Response) else await answer(request)
+
+    def new_cookies(self) -> list[Cookie]:
+        return []
+
+    def restore_cookies(self, cookies: Sequence[Cookie]) -> None:
+        """It sends none."""
 
     def trust(self, hostname: str) -> None:
         """Nothing is dialled."""

@@ -10,11 +10,14 @@ from crawling import SITE, Kept, Scripted, crawled
 from crawler.engine.commit import CommitOptions, Committer
 from crawler.engine.stats import Stats
 from crawler.errors import OutputClosed, SinkError
+from crawler.frontier.frontier import Frontier
 from crawler.frontier.memory import MemoryStore
 from crawler.frontier.store import Batch
 from crawler.outcome import Outcome, Record, Reject, Verdict
+from crawler.politeness.pace import Manners, Politeness
 from crawler.request import Entry, Request
 from crawler.spider import Spider
+from crawler.urls.scope import Scope
 
 
 class Diary:
@@ -85,7 +88,11 @@ def outcome(number: int, rejects: Sequence[Reject] = ()) -> Outcome:
 def a_committer(
     sinks: Sequence[Any], store: MemoryStore | None = None, rejects: Any = None, **options: Any
 ) -> Committer:
-    return Committer(store or MemoryStore(), sinks, rejects, Stats(), CommitOptions(**options))
+    return Committer(a_frontier(store), sinks, rejects, Stats(), CommitOptions(**options))
+
+
+def a_frontier(store: MemoryStore | None = None) -> Frontier:
+    return Frontier(store or MemoryStore(), Scope(["*"]), Manners(Politeness()))
 
 
 async def test_records_are_in_every_sink_before_their_outcomes_are_committed() -> None:
@@ -156,7 +163,7 @@ async def test_closing_commits_what_waits_at_once() -> None:
     running = asyncio.create_task(committer.run())
     await asyncio.sleep(0)
     await committer.put(outcome(1))
-    committer.put_seeds([entry(7)])
+    committer.put_seeds([entry(7)], 1)
 
     committer.close()
     await asyncio.wait_for(running, 1.0)
@@ -221,7 +228,7 @@ async def test_a_slow_sink_holds_up_those_who_would_fill_the_memory() -> None:
 async def test_items_count_only_once_they_are_committed() -> None:
     sink = Gated()
     stats = Stats()
-    committer = Committer(MemoryStore(), [sink], None, stats)
+    committer = Committer(a_frontier(), [sink], None, stats)
     running = asyncio.create_task(committer.run())
     await committer.put(outcome(1))
     committer.close()

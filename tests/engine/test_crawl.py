@@ -557,7 +557,7 @@ async def test_cancelling_a_crawl_ends_every_task_and_closes_everything() -> Non
 
 async def test_an_output_that_cannot_be_opened_starts_nothing_and_closes_what_was_open() -> None:
     class Forbidden(Kept):
-        async def open(self) -> None:
+        async def open(self, position: int | None = None) -> int:
             raise OutputError("cannot create it")
 
     first, fetcher = Kept(), Scripted(SHOP)

@@ -1,0 +1,56 @@
+"""``crawl failures``: the URLs that a job gave up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import msgspec
+
+from crawler.cli.jobs import find_job
+from crawler.cli.main import COMPLETE
+from crawler.cli.text import printable, when
+from crawler.config import find_project
+from crawler.frontier.ledger import LedgerRow, failures
+
+
+@click.command("failures")
+@click.argument("job")
+@click.option("--reason", "reasons", multiple=True, metavar="REASON", help="Only those of this reason. Repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with everything that is known.")
+def command(job: str, reasons: Sequence[str], as_json: bool) -> int:
+    """List every URL that JOB gave up: reason, status, attempts, when, and the page it was found on.
+
+    JOB is a spider's name, or a folder that was given with --job.
+    """
+    rows = failures(find_job(job, find_project(Path.cwd())), reasons)
+    if as_json:
+        for row in rows:
+            click.echo(msgspec.json.encode(row))
+        return COMPLETE
+    if not rows:
+        click.echo("crawl: no URL was given up", err=True)
+    for line in _table(rows):
+        click.echo(printable(line))
+    if rows:
+        counts = ", ".join(f"{times:,} {reason}" for reason, times in Counter(row.reason for row in rows).most_common())
+        click.echo(f"crawl: {counts}; `crawl retry {job}` lets them wait again", err=True)
+    return COMPLETE
+
+
+def _table(rows: Sequence[LedgerRow]) -> list[str]:
+    if not rows:
+        return []
+    cells = [("REASON", "STATUS", "ATTEMPTS", "WHEN", "URL")] + [
+        (row.reason, str(row.status or "-"), str(row.attempts), when(row.at), row.url) for row in rows
+    ]
+    widths = [max(len(line[column]) for line in cells) for column in range(4)]
+    lines = []
+    for cell, row in zip(cells, [None, *rows], strict=True):
+        line = "  ".join(text.ljust(width) for text, width in zip(cell, widths, strict=False)) + "  " + cell[4]
+        lines.append(line + (f"  (on {row.referrer})" if row is not None and row.referrer else ""))
+        if row is not None and row.detail and not row.detail.startswith("answered "):
+            lines.append("  " + row.detail)
+    return lines

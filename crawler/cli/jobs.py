@@ -1,0 +1,62 @@
+"""``crawl jobs``: what there is to go on with."""
+
+from __future__ import annotations
+
+from os.path import relpath
+from pathlib import Path
+
+import click
+
+from crawler.cli.main import COMPLETE, USAGE
+from crawler.cli.text import bytes_in_words, count, printable, when
+from crawler.config import Project, find_project
+from crawler.errors import JobError, StoreError
+from crawler.frontier.job import Job, Overview, jobs_in
+from crawler.jobs import STATES, folder_of
+
+
+@click.command("jobs")
+def command() -> int:
+    """List the project's jobs: state, pages, size on disk, and the command that goes on."""
+    project = find_project(Path.cwd())
+    jobs = jobs_in(project.root)
+    if not jobs:
+        click.echo("crawl: there are no jobs here; `crawl SPIDER` makes one", err=True)
+        return COMPLETE
+    broken = False
+    for job in jobs:
+        try:
+            _show(job.overview())
+        except StoreError as error:
+            broken = True
+            click.echo(printable(f"{job.folder.name}: {error}; `--fresh` begins anew"), err=True)
+    return USAGE if broken else COMPLETE
+
+
+def _show(job: Overview) -> None:
+    tally, spec = job.tally, job.spec
+    state = STATES.get(job.state, job.state) + (f" (process {job.owner})" if job.owner else "")
+    click.echo(printable(f"{spec.spider}  {state}, begun {when(spec.started)}"))
+    failed = f", {count(job.failed, 'URL')} given up" if job.failed else ""
+    click.echo(
+        f"  {count(tally.pages, 'page')}, {count(tally.items, 'item')}, {count(job.waiting, 'request')} waiting{failed}; "
+        f"state {bytes_in_words(job.size)}"
+    )
+    for output in spec.outputs:
+        click.echo(printable(f"  dataset   {output if output == '-' else relpath(output)}"))
+    if not job.is_complete and job.owner is None:
+        click.echo(printable(f"  go on     crawl {spec.source} --resume"))
+    if job.failed:
+        click.echo(printable(f"  given up  crawl failures {job.folder.name}"))
+
+
+def find_job(name: str, project: Project) -> Job:
+    """The job that a person means by *name*: a spider's, or a folder.
+
+    :raises JobError: there is none
+    """
+    for folder in (folder_of(project, name), Path(name)):
+        if (job := Job(folder)).exists():
+            return job
+    names = ", ".join(job.folder.name for job in jobs_in(project.root))
+    raise JobError(f"there is no job {name!r}; " + (f"there are: {names}" if names else "`crawl SPIDER` makes one"))

@@ -1,0 +1,32 @@
+"""``crawl retry``: another chance for the URLs that a job gave up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from crawler.cli.jobs import find_job
+from crawler.cli.main import COMPLETE
+from crawler.cli.text import count, printable
+from crawler.config import find_project
+from crawler.frontier.ledger import put_back
+
+
+@click.command("retry")
+@click.argument("job")
+@click.option("--reason", "reasons", multiple=True, metavar="REASON", help="Only those of this reason. Repeatable.")
+def command(job: str, reasons: Sequence[str]) -> int:
+    """Let every URL that JOB gave up wait again, with all its attempts before it.
+
+    Nothing is fetched yet: `crawl SPIDER --resume` does that. JOB is a spider's name, or a folder that was given
+    with --job.
+    """
+    found = find_job(job, find_project(Path.cwd()))
+    with found.locked():
+        number = put_back(found, reasons)
+        source = found.overview(is_mine=True).spec.source
+    then = f"; `crawl {source} --resume` fetches them" if number else ""
+    click.echo(printable(f"{count(number, 'URL')} put back{then}"), err=True)
+    return COMPLETE

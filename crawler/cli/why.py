@@ -1,0 +1,135 @@
+"""``crawl why``: what became of a URL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from crawler.cli.jobs import find_job
+from crawler.cli.main import COMPLETE, USAGE
+from crawler.cli.text import count, printable, when
+from crawler.config import find_project
+from crawler.frontier.job import Job, Overview, jobs_in
+from crawler.frontier.ledger import Trace, robots_of, seed_hosts, trace
+from crawler.jobs import STATES
+from crawler.politeness.robots import line_against
+from crawler.urls.scope import Scope
+from crawler.urls.url import address, why_not
+
+
+@click.command("why")
+@click.argument("url")
+@click.argument("job", required=False)
+def command(url: str, job: str | None) -> int:
+    """Tell why URL was or was not crawled: done, failed, waiting, forbidden, out of scope, too deep, never discovered.
+
+    JOB is a spider's name, or a folder that was given with --job; without it every job of the project is asked.
+    """
+    target = address(url)
+    if target is None:
+        click.echo(printable(f"crawl: {url} cannot be crawled: {why_not(url)}"), err=True)
+        return USAGE
+    project = find_project(Path.cwd())
+    jobs = [find_job(job, project)] if job else jobs_in(project.root)
+    if not jobs:
+        click.echo("crawl: there are no jobs here; `crawl SPIDER` makes one", err=True)
+        return USAGE
+    for one in jobs:
+        overview = one.overview()
+        prefix = f"{overview.spec.spider}: " if len(jobs) > 1 else ""
+        for number, line in enumerate(_answer(one, overview, target.href)):
+            click.echo(printable((prefix if number == 0 else " " * len(prefix)) + line))
+    return COMPLETE
+
+
+def _answer(job: Job, overview: Overview, url: str) -> Iterator[str]:
+    found = trace(job, url)
+    if found.state in _ANSWERS:
+        yield from _ANSWERS[found.state](found, job, overview)
+    else:
+        yield from _unknown(job, overview, url)
+    if found.url and found.url != url:
+        yield f"it is a duplicate of {found.url}, which was found first"
+
+
+def _done(found: Trace, job: Job, overview: Overview) -> Iterator[str]:
+    yield f"done: fetched {when(found.at)}, {count(found.items, 'item')}"
+
+
+def _failed(found: Trace, job: Job, overview: Overview) -> Iterator[str]:
+    failure = found.failure
+    if failure is None:
+        yield f"failed {when(found.at)}"
+        return
+    yield f"failed: {failure.reason} after {count(failure.attempts, 'attempt')}, {when(failure.at)}"
+    if failure.detail:
+        yield f"  {failure.detail}"
+    if failure.referrer:
+        yield f"  found on {failure.referrer}"
+    if failure.traceback:
+        yield failure.traceback.rstrip()
+
+
+def _redirected(found: Trace, job: Job, overview: Overview) -> Iterator[str]:
+    yield f"redirected {when(found.at)} to {found.note}"
+
+
+def _skipped(found: Trace, job: Job, overview: Overview) -> Iterator[str]:
+    target = address(found.url)
+    body = robots_of(job, target.origin) if target is not None else None
+    agent = str(overview.spec.settings.get("user_agent", ""))
+    line = line_against(body, agent, found.url) if body else None
+    yield "robots: the site's robots.txt forbids it" + (f", line {line[0]}: {line[1]}" if line else "")
+
+
+def _waiting(found: Trace, job: Job, overview: Overview) -> Iterator[str]:
+    state = STATES.get(overview.state, overview.state)
+    why = "" if overview.owner is not None else f"; the crawl is not running ({state})"
+    if overview.state in ("max_pages", "max_items"):
+        limit = overview.spec.settings.get(overview.state)
+        why = f"; the crawl's budget was spent ({overview.state} = {limit})"
+    yield f"waiting: discovered{_where(found)}, not fetched yet{why}"
+
+
+def _too_deep(found: Trace, job: Job, overview: Overview) -> Iterator[str]:
+    limit = overview.spec.settings.get("max_depth")
+    yield f"too deep: {found.depth} links from a seed{_where(found)}; max_depth = {limit}"
+
+
+_ANSWERS = {
+    "done": _done,
+    "failed": _failed,
+    "redirected": _redirected,
+    "skipped": _skipped,
+    "waiting": _waiting,
+    "too_deep": _too_deep,
+}
+
+
+def _unknown(job: Job, overview: Overview, url: str) -> Iterator[str]:
+    """Nothing is written down of it: its host tells whether it would have been taken."""
+    target = address(url)
+    assert target is not None
+    allowed = overview.spec.allowed_hosts
+    scope = Scope(allowed)
+    hosts = seed_hosts(job)
+    for host in hosts:
+        scope.grow(host)
+    if not scope.admits(target.hostname):
+        rule = f"allowed_hosts = {allowed}" if allowed else f"without allowed_hosts, those of the seeds: {_some(hosts)}"
+        yield f"out of scope: {target.hostname} is not among the hosts of the crawl ({rule})"
+        return
+    so_far = "" if overview.is_complete else " so far"
+    yield f"never discovered: no page that was fetched{so_far} links to it"
+    if overview.spec.settings.get("max_depth") is not None and overview.is_complete:
+        yield f"  it may lie deeper than max_depth = {overview.spec.settings['max_depth']}"
+
+
+def _where(found: Trace) -> str:
+    return f" on {found.referrer}" if found.referrer else " as a seed"
+
+
+def _some(hosts: list[str]) -> str:
+    return ", ".join(hosts[:5]) + (f" and {len(hosts) - 5:,} more" if len(hosts) > 5 else "")

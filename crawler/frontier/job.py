@@ -1,0 +1,264 @@
+"""A job's folder: its lock, its database, and what it says of itself.
+
+Rule 1: whoever works on a job holds its lock. The operating system lets go of it when the process dies, however it
+dies, so that a lock is never left behind.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from crawler.errors import JobError, JobLocked, StoreError
+from crawler.frontier.schema import FILE, connect, create, insert, reading, signed, translated
+from crawler.outcome import Tally
+
+LOCK = "lock"
+FOLDER = ".crawl"
+"""Beside config.toml: one folder in it for each spider."""
+
+
+class Spec(msgspec.Struct):
+    """What a job was started with: what a resume goes by, and compares."""
+
+    spider: str
+    source: str
+    """How the spider was named: ``books``, ``spiders/books.py``."""
+    args: dict[str, Any] = {}  # Any: plain data
+    sets: dict[str, Any] = {}  # Any: plain data
+    """``--set`` of the command line, limits included."""
+    settings: dict[str, Any] = {}  # Any: plain data
+    """Every setting, as it was resolved."""
+    allowed_hosts: list[str] = []
+    outputs: list[str] = []
+    """Absolute paths, or ``-``."""
+    rejects: str = ""
+    appends: bool = False
+    """Whether the outputs were there before."""
+    code: str = ""
+    """A digest of the spider's file."""
+    version: str = ""
+    started: float = 0.0
+    """Unix time."""
+
+
+class Overview(msgspec.Struct):
+    """A job, at a glance."""
+
+    folder: Path
+    spec: Spec
+    state: str
+    """``running``, or why it ended: ``complete``, ``interrupted``, ``max_pages`` ... ``died`` if it did not say."""
+    tally: Tally
+    waiting: int
+    failed: int
+    ended: float | None
+    size: int
+    """Bytes on disk."""
+    owner: int | None
+    """The process that works on it; None if none does."""
+    seeds_ended: bool = True
+
+    @property
+    def is_complete(self) -> bool:
+        return self.state == "complete" and not self.waiting
+
+    @property
+    def has_outcomes(self) -> bool:
+        """Whether anything would be lost with it."""
+        return bool(self.tally.pages or self.failed or self.tally.items)
+
+
+class Job:
+    """A folder for one crawl's state."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.database = folder / FILE
+
+    def exists(self) -> bool:
+        """Whether a job is there that was begun."""
+        return self.database.is_file() and self.database.stat().st_size > 0
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Work on it alone.
+
+        :raises JobLocked: another process does
+        :raises JobError: the folder cannot be made or written
+        """
+        try:
+            new = not self.folder.exists()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if new:
+                os.chmod(self.folder, 0o700)  # cookies and arguments may be secrets
+            if self.folder.parent.name == FOLDER and not (ignore := self.folder.parent / ".gitignore").exists():
+                ignore.write_text("*\n")
+            lock, is_free = self._take()
+        except OSError as error:
+            raise JobError(
+                f"the crawl's state cannot be kept in {self.folder}: {error.strerror}. --job DIR puts it elsewhere, "
+                "--set store=memory keeps none"
+            ) from error
+        try:
+            if not is_free:
+                raise JobLocked(
+                    f"process {_pid(lock) or '?'} is running the job in {self.folder}: wait for it, stop it, or give "
+                    "this one a folder of its own with --job DIR"
+                )
+            os.ftruncate(lock, 0)
+            os.write(lock, f"{os.getpid()}\n".encode())
+            try:
+                yield
+            finally:
+                os.ftruncate(lock, 0)
+                if not self.exists():
+                    self._vanish()
+        finally:
+            os.close(lock)
+
+    def _take(self) -> tuple[int, bool]:
+        """The lock file, and whether it is ours now."""
+        while True:
+            lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+            if not _lock(lock):
+                return lock, False
+            try:
+                if os.path.samestat(os.fstat(lock), os.stat(self.folder / LOCK)):
+                    return lock, True
+            except FileNotFoundError:
+                pass
+            os.close(lock)  # its last owner has just removed it
+
+    def _vanish(self) -> None:
+        """Nothing was begun: leave nothing behind."""
+        try:
+            (self.folder / LOCK).unlink(missing_ok=True)
+            self.folder.rmdir()
+            if self.folder.parent.name == FOLDER and [path.name for path in self.folder.parent.iterdir()] == [
+                ".gitignore"
+            ]:
+                (self.folder.parent / ".gitignore").unlink()
+                self.folder.parent.rmdir()
+        except OSError:
+            pass  # something else is in it, or another process came
+
+    def owner(self) -> int | None:
+        """The process that holds the lock; None if none does."""
+        try:
+            lock = os.open(self.folder / LOCK, os.O_RDWR)
+        except OSError:
+            return None
+        try:
+            return None if _lock(lock) else _pid(lock) or 0
+        finally:
+            os.close(lock)
+
+    def create(self, spec: Spec, *, syncs: bool) -> None:
+        """Begin the job anew: what was there is gone.
+
+        :raises StoreError: it cannot be written
+        """
+        self.discard()
+        meta = {
+            "seed": signed(secrets.randbits(64)),
+            "spec": msgspec.json.encode(spec).decode(),
+            "state": "running",
+        }
+        create(self.database, meta, syncs=syncs)
+        if syncs and os.name != "nt":
+            for folder in (self.folder, self.folder.parent, self.folder.parent.parent):
+                descriptor = os.open(folder, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+
+    def discard(self) -> None:
+        """Give the job up.
+
+        :raises StoreError: it cannot be removed
+        """
+        try:
+            for ending in ("-wal", "-shm", "-journal", ""):  # a log without its database would be taken for another's
+                self.database.with_name(self.database.name + ending).unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(str(self.database), error.strerror or str(error)) from error
+
+    def resume(self, spec: Spec, *, syncs: bool) -> None:
+        """Go on with the job, as *spec* says it is now.
+
+        :raises StoreError: it cannot be written
+        """
+        with translated(self.database):
+            connection = connect(self.database, syncs=syncs)
+            try:
+                rows = [("spec", msgspec.json.encode(spec).decode()), ("state", "running")]
+                insert(connection, "meta", rows, "INSERT OR REPLACE")
+            finally:
+                connection.close()
+
+    def overview(self, *, is_mine: bool = False) -> Overview:
+        """*is_mine* says that the caller holds the lock.
+
+        :raises StoreError: the database cannot be read
+        """
+        with reading(self.database) as connection:
+            meta = dict(connection.execute("SELECT key, value FROM meta"))
+            waiting, failed = (
+                connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("waiting", "failures")
+            )
+        owner = None if is_mine else self.owner()
+        state = meta["state"] if owner is None else "running"
+        if state == "running" and owner is None:
+            state = "died"
+        return Overview(
+            self.folder,
+            msgspec.json.decode(meta["spec"], type=Spec),
+            state,
+            msgspec.json.decode(meta["tally"], type=Tally) if "tally" in meta else Tally(),
+            waiting,
+            failed,
+            meta.get("ended"),
+            sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file()),
+            owner,
+            bool(meta.get("seeds_ended", 0)),
+        )
+
+
+def jobs_in(project: Path) -> list[Job]:
+    """The jobs beside a project's config.toml, by name."""
+    folder = project / FOLDER
+    if not folder.is_dir():
+        return []
+    return [job for path in sorted(folder.iterdir()) if (job := Job(path)).exists()]
+
+
+def _lock(descriptor: int) -> bool:
+    """Whether this process has the lock now."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            os.lseek(descriptor, 100, os.SEEK_SET)  # past the number, which others must be able to read
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _pid(descriptor: int) -> int | None:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    text = os.read(descriptor, 20).strip()
+    return int(text) if text.isdigit() else None
