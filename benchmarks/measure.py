@@ -68,7 +68,9 @@ def crawl(name: str, python: str, start_url: str, expected: Iterable[str], concu
 
 def why_absent(name: str, python: str) -> str | None:
     """Why the contender's module cannot be run by *python*, in a line; None if it can."""
-    module = {"crawler": ["crawler", "--help"], "scrapy": ["scrapy", "version"]}.get(name)
+    module = {"crawler": ["crawler", "--help"], "memory": ["crawler", "--help"], "scrapy": ["scrapy", "version"]}.get(
+        name
+    )
     if module is None:
         return None
     try:

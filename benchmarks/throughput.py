@@ -69,6 +69,7 @@ class Target:
 
 TARGETS = (
     Target("crawler CPU/page vs bare <= 1.5", "cpu_per_page", "bare", 1.5, is_ceiling=True),
+    Target("crawler CPU/page vs its memory store <= 1.15", "cpu_per_page", "memory", 1.15, is_ceiling=True),
     Target("crawler pages/s vs scrapy >= 12", "pages_per_second", "scrapy", 12.0, is_ceiling=False),
 )
 
@@ -106,7 +107,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--scrapy", action="store_true", help="run Scrapy too: some 50 s a round")
     add("--scrapy-python", default=sys.executable, metavar="PYTHON", help="the Python that has Scrapy")
     add("--pages-archive", type=Path, default=DEFAULT_ARCHIVE, metavar="FILE", help="the real pages, tar.gz")
-    add("--without", action="append", default=[], choices=["crawler"], help="leave this contender out")
+    add("--without", action="append", default=[], choices=["crawler", "memory"], help="leave this contender out")
     add("--json", type=Path, metavar="FILE", help="write every run's figures here")
     add("--check", action="store_true", help="exit 1 when a target is missed")
     return parser.parse_args(arguments)

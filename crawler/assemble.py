@@ -19,7 +19,7 @@ from crawler.engine.remote import prepare, work
 from crawler.engine.stats import Stats
 from crawler.engine.worker import EngineOptions, Stages
 from crawler.errors import ConfigError, OutputError, SpiderLoadError, UsageError
-from crawler.export.formats import JsonLines, format_of
+from crawler.export.formats import JsonLines, ending_of, format_of
 from crawler.export.sink import ExportOptions, FileSink, LazySink, Mode, StdoutSink, is_special, refuse_existing
 from crawler.fetch.canned import CannedFetcher
 from crawler.fetch.fetcher import Fetcher, FetchOptions
@@ -158,7 +158,8 @@ def build_outputs(
             outputs.append(FileSink(path, format_of(name), mode, syncs=syncs))
             files.append(path)
     beside = files[0] if files else _unused(project.root / _filled(options.output, spider_name))
-    rejects = Path(rejects_name) if rejects_name else beside.with_suffix(".rejects.jsonl")
+    stem = beside.name[: len(beside.name) - len(ending_of(beside.name))]
+    rejects = Path(rejects_name) if rejects_name else beside.with_name(f"{stem}.rejects.jsonl")
     refuse_existing(rejects, "append")  # it may be there, but no directory
     if rejects.resolve() in [path.resolve() for path in files]:
         raise OutputError(f"-o {rejects}: that is where the rejects of {beside.name} go; name another file")

@@ -36,6 +36,10 @@ def crawler(python: str, job: Job) -> list[str]:
     return command
 
 
+def memory(python: str, job: Job) -> list[str]:
+    return [*crawler(python, job), "--set", "store=memory"]
+
+
 def scrapy(python: str, job: Job) -> list[str]:
     return [python, str(HERE / "scrapy_spider.py"), job.start_url, str(job.output), str(job.concurrency)]
 
@@ -43,6 +47,7 @@ def scrapy(python: str, job: Job) -> list[str]:
 CONTENDERS: dict[str, Callable[[str, Job], list[str]]] = {
     "bare": bare,
     "crawler": crawler,
+    "memory": memory,
     "scrapy": scrapy,
 }
 """Name -> (path of a Python, job) -> command line. In this order they run within a round."""

@@ -108,7 +108,8 @@ class FileSink:
     async def append(self, records: Sequence[Record]) -> int:
         """Write *records*, and sync them if asked to. The position after them, in bytes."""
         if records:
-            data = self._format.encode(records)
+            encode = self._format.encode
+            data = await asyncio.to_thread(encode, records) if self._format.is_slow else encode(records)
             try:
                 await self._write(data)
             except OSError as error:
@@ -139,7 +140,7 @@ class FileSink:
     def _end_last_line(self) -> int:
         """Where records may follow: after the last byte, which is made a line end if it is none."""
         size = os.fstat(self._file.fileno()).st_size
-        if size and self._regular:
+        if size and self._regular and self._format.is_text:
             with self._path.open("rb") as old:
                 old.seek(-1, os.SEEK_END)
                 if old.read(1) != b"\n":

@@ -166,13 +166,16 @@ class Job:
 
         :raises StoreError: it cannot be written
         """
-        self.discard()
+        made = self.folder / f"new-{FILE}"
+        _remove(made)
         meta = {
             "seed": signed(secrets.randbits(64)),
             "spec": msgspec.json.encode(spec).decode(),
             "state": "running",
         }
-        create(self.database, meta, syncs=syncs)
+        create(made, meta, syncs=syncs)
+        self.discard()
+        os.replace(made, self.database)
         if syncs and os.name != "nt":
             for folder in (self.folder, self.folder.parent, self.folder.parent.parent):
                 descriptor = os.open(folder, os.O_RDONLY)
@@ -186,11 +189,7 @@ class Job:
 
         :raises StoreError: it cannot be removed
         """
-        try:
-            for ending in ("-wal", "-shm", "-journal", ""):  # a log without its database would be taken for another's
-                self.database.with_name(self.database.name + ending).unlink(missing_ok=True)
-        except OSError as error:
-            raise StoreError(str(self.database), error.strerror or str(error)) from error
+        _remove(self.database)
 
     def resume(self, spec: Spec, *, syncs: bool) -> None:
         """Go on with the job, as *spec* says it is now.
@@ -239,6 +238,14 @@ def jobs_in(project: Path) -> list[Job]:
     if not folder.is_dir():
         return []
     return [job for path in sorted(folder.iterdir()) if (job := Job(path)).exists()]
+
+
+def _remove(database: Path) -> None:
+    try:
+        for ending in ("-wal", "-shm", "-journal", ""):  # the logs first: left alone, they would be taken for another's
+            database.with_name(database.name + ending).unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(str(database), error.strerror or str(error)) from error
 
 
 def _lock(descriptor: int) -> bool:

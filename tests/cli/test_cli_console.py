@@ -77,7 +77,10 @@ def test_the_line_shows_pages_items_rate_errors_waiting_and_hosts():
 def test_the_rate_is_that_of_the_last_moments(monkeypatch):
     rate = console_module._Rate()
     looks = [(0.0, 0), (10.0, 100), (10.2, 104), (10.4, 108)]
-    shown = [rate.of(SimpleNamespace(seconds=seconds, pages=pages, rate=pages / seconds if seconds else 0.0)) for seconds, pages in looks]
+    shown = [
+        rate.of(SimpleNamespace(seconds=seconds, pages=pages, rate=pages / seconds if seconds else 0.0))
+        for seconds, pages in looks
+    ]
     assert shown[0] == 0
     for place in range(30):
         last = rate.of(SimpleNamespace(seconds=11 + place / 5, pages=200 + place * 4))
