@@ -162,8 +162,8 @@ def _found(job: Job, spider: type[Spider], wish: Wish) -> Overview | None:
 
 
 def _is_trial(job: Overview) -> bool:
-    """Whether it stopped where it was told to, before it was worth much."""
-    return job.state in LIMITS and job.tally.pages <= TRIAL_PAGES
+    """Whether it stopped where it was told to, be it by ``| head``, before it was worth much."""
+    return job.state in (*LIMITS, "output_closed") and job.tally.pages <= TRIAL_PAGES
 
 
 def describe(job: Overview) -> str:

@@ -49,8 +49,10 @@ class Request(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
             _set(self, "url", _url_text(given[0]))
         if type(given[1]) is not str:
             _set(self, "callback", callback_name(given[1]))
+        if not self.callback.isascii():
+            _text(self.callback, "callback")
         if self.method != "GET":
-            _set(self, "method", self.method.upper())
+            _set(self, "method", _text(self.method, "method").upper())
         if self.headers or self.headers is None:
             _set(self, "headers", _texts(self.headers, "headers"))
         if self.cookies or self.cookies is None:

@@ -8,7 +8,15 @@ from collections.abc import Iterator
 import pytest
 
 from crawler import errors
-from crawler.errors import CrawlerError, FetchError, OutputClosed, ParseProcessError, SinkError, SpiderLoadError
+from crawler.errors import (
+    CrawlerError,
+    FetchError,
+    OutputClosed,
+    ParseProcessError,
+    SinkError,
+    SpiderLoadError,
+    StoreError,
+)
 
 
 def tree(root: type[CrawlerError]) -> Iterator[type[CrawlerError]]:
@@ -28,6 +36,8 @@ def made(error_type: type[CrawlerError]) -> CrawlerError:
         return error_type("http://a.example/ü", "the server hung up")
     if issubclass(error_type, SinkError):
         return error_type("books.jsonl", "no space is left")
+    if issubclass(error_type, StoreError):
+        return error_type("frontier.sqlite3", "the disk is full")
     if issubclass(error_type, SpiderLoadError):
         return error_type("books.py cannot be imported", "Traceback ...")
     return error_type("say what to do next")
@@ -78,6 +88,10 @@ def test_only_what_may_pass_is_tried_again() -> None:
         (errors.FetchTimeout("http://a.example/"), "timeout (http://a.example/)"),
         (SpiderLoadError("cannot import", "its traceback"), "cannot import"),
         (OutputClosed("-", "broken pipe"), "cannot write -: broken pipe"),
+        (
+            StoreError("a.sqlite3", "the disk is full"),
+            "the crawl's state in a.sqlite3 cannot be kept: the disk is full",
+        ),
     ],
 )
 def test_a_message_names_what_it_is_about(error: CrawlerError, text: str) -> None:

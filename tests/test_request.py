@@ -136,6 +136,8 @@ def test_a_request_needs_nothing_but_its_url() -> None:
         ({"json": 0}, {"json": 0}),
         ({"priority": Size.BIG}, {"priority": 3}),
         ({"priority": True}, {"priority": 1}),
+        ({"priority": 2**63 - 1}, {"priority": 2**63 - 1}),
+        ({"priority": 1 - 2**63}, {"priority": 1 - 2**63}),
     ],
 )
 def test_what_is_given_is_kept_as_plain_data(given: dict[str, Any], kept: dict[str, Any]) -> None:
@@ -180,6 +182,12 @@ HALF = "holds half a character"
         ({"json": 0, "form": {}}, TypeError, "one of body=, json= and form="),
         ({"priority": 1.5}, TypeError, "priority is a whole number, not a float"),
         ({"priority": "high"}, TypeError, "priority is a whole number, not a str"),
+        (
+            {"priority": 2**63},
+            ValueError,
+            "priority is a whole number of 64 bits, and 9223372036854775808 is past them",
+        ),
+        ({"priority": -(2**63)}, ValueError, "priority is a whole number of 64 bits"),
         ({"unique": 0}, TypeError, "unique is True or False, not an int"),
         ({"unique": None}, TypeError, "unique is True or False, not a NoneType"),
     ],

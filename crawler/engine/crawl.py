@@ -17,7 +17,7 @@ from crawler.engine.commit import Sink
 from crawler.engine.stats import Stats
 from crawler.engine.worker import EngineOptions, Stages, Worker
 from crawler.errors import CrawlerError, InvalidRequest, OutputClosed, OutputError, SinkError, StoreError, WrongResult
-from crawler.frontier.store import Restored, Store
+from crawler.frontier.store import Batch, Restored, Store
 from crawler.outcome import Failure
 from crawler.politeness.retry import Retry
 from crawler.request import Request
@@ -185,6 +185,8 @@ class Crawl:
         except* (SinkError, StoreError) as errors:
             error = errors.exceptions[0]
             self._error = error if isinstance(error, (SinkError, StoreError)) else None
+            if isinstance(error, SinkError):
+                await self._note_end()
         except* Exception as errors:
             log.error("a defect in crawler itself: please report it", exc_info=errors)
             self._error = Defect("a defect in crawler itself ended the crawl; what was saved before is whole")
@@ -192,6 +194,13 @@ class Crawl:
             self.frontier.stop("interrupted")  # if nothing has stopped it before
             if self._deadline is not None:
                 self._deadline.cancel()
+
+    async def _note_end(self) -> None:
+        """What was not committed must not be; but why it ended can be told."""
+        try:
+            await self._store.commit(Batch(ended=self._report().reason))
+        except StoreError:
+            pass  # the same disk, most likely: the error that is told came first
 
     async def _fetch_all(self) -> None:
         async with asyncio.TaskGroup() as group:

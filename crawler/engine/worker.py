@@ -166,6 +166,8 @@ class Worker:
                 frontier.set_pace(entry, rules.crawl_delay)
             return None
         except RobotsUnavailable as error:
+            if error.status in REFUSALS:
+                frontier.refuse(entry, retry_after_seconds(error.retry_after, time.time()))
             wait = self._retry.wait(error.failures, random.random()) if error.retryable else None
             if wait is None:
                 robots.give_up(entry.origin, error)

@@ -33,9 +33,16 @@ class RobotsUnavailable(FetchError):
     reason = "robots_unavailable"
 
     def __init__(
-        self, url: str, detail: str = "", failures: int = 1, retryable: bool = True, reason: str = "robots_unavailable"
+        self,
+        url: str,
+        detail: str = "",
+        failures: int = 1,
+        retryable: bool = True,
+        reason: str = "robots_unavailable",
+        status: int | None = None,
+        retry_after: str | None = None,
     ) -> None:
-        Exception.__init__(self, url, detail, failures, retryable, reason)
+        Exception.__init__(self, url, detail, failures, retryable, reason, status, retry_after)
         self.url = url
         self.detail = detail
         self.failures = failures
@@ -43,6 +50,10 @@ class RobotsUnavailable(FetchError):
         self.retryable = retryable
         self.reason = reason
         """Why: ``dns`` or ``connect``, say, where the host as a whole is out of reach."""
+        self.status = status
+        """What was answered, if anything was."""
+        self.retry_after = retry_after
+        """The header of that name."""
 
 
 class RobotsCache:
@@ -132,7 +143,13 @@ class RobotsCache:
             raise RobotsUnavailable(url, detail, self._failures(origin) + 1, error.retryable, error.reason) from error
         if response.status >= 500 or response.status == 429:
             detail = f"robots.txt answered {response.status}"
-            raise RobotsUnavailable(url, detail, self._failures(origin) + 1)
+            raise RobotsUnavailable(
+                url,
+                detail,
+                self._failures(origin) + 1,
+                status=response.status,
+                retry_after=response.headers.get("Retry-After"),
+            )
         if not response.is_redirect:
             return self._read(origin, response.body if response.is_success else b"")
         target = Base(url).join(response.headers["Location"])

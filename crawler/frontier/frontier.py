@@ -29,6 +29,8 @@ from crawler.urls.fingerprint import fingerprint, fingerprints
 from crawler.urls.scope import Scope
 from crawler.urls.url import address
 
+_CRAWL_DELAYS = 50_000
+"""Hosts whose Crawl-delay is remembered while nothing of them waits. Either scheme's robots.txt may have asked for it."""
 _SEED_WINDOW = 10_000
 """Waiting requests past which no more seeds are drawn: ``start()`` may yield millions."""
 
@@ -78,6 +80,7 @@ class Frontier:
         self._number = 0
         self._before: dict[str, Learned] | None = None
         self._learned: dict[str, Entry] = {}
+        self._crawl_delays: dict[str, float] = {}
         self._out: set[int] = set()  # numbers that the store has, and that must not be read from it
         self._ended: list[int] = []  # those of them whose outcome is in the group that is being filled
         self._ending: dict[int, list[int]] = {}
@@ -188,17 +191,25 @@ class Frontier:
                 self._recall(host, entry.hostname)
             schedule.add(host, entry, key)
             if held and (keep := window.overfull(host, held + 1, schedule.hosts)) is not None:
-                cut = schedule.trim(host, keep)
-                self._out.difference_update(number for _, number in cut)
-                window.cut(host, schedule.last_key(host), cut[0], len(cut))
+                self._trim(host, keep)
+            if (keep := window.shrinks(len(schedule), schedule.hosts)) is not None:
+                for fat in schedule.holding_more(keep + keep // 4):
+                    self._trim(fat, keep)
         if window.has_tail(host):
             schedule.hold(host)
+
+    def _trim(self, host: str, keep: int) -> None:
+        """Leave all of *host* but the first ones to the store."""
+        cut = self._schedule.trim(host, keep)
+        self._out.difference_update(number for _, number in cut)
+        self._window.cut(host, self._schedule.last_key(host), cut[0], len(cut))
+        self._schedule.hold(host)
 
     def _recall(self, host: str, hostname: str) -> None:
         """A host that is new to this run: an earlier one may owe it a rest, and asked it not long ago."""
         if self._before is None:
             return
-        learned = self._before.get(host)
+        learned = self._before.pop(host, None)
         rest = max(learned.rest if learned else 0.0, self._manners.of(hostname).pause(hostname))
         if rest or learned:
             self._schedule.remember(host, learned.refusals if learned else 0, self._begun + rest)
@@ -232,7 +243,10 @@ class Frontier:
         refusals, ready_at, pause = self._schedule.learned(entry.host)
         own = self._manners.of(entry.hostname).pause(entry.hostname)
         asked = pause if pause > own else 0.0
-        return Learned(entry.host, max(ready_at - now, asked, 0.0) if refusals or asked else 0.0, refusals)
+        left = max(ready_at - now, 0.0)
+        if left > pause:
+            self._learned[entry.host] = entry  # until it is over, or the next run would wait for it again
+        return Learned(entry.host, max(left, asked), refusals)
 
     async def stock(self) -> None:
         """Read from the store what comes next, whenever memory runs low of it; until cancelled.
@@ -252,18 +266,17 @@ class Frontier:
 
     async def _restock(self) -> None:
         schedule, window = self._schedule, self._window
-        wants = window.wants(schedule.held, schedule.hosts)
-        if not wants:
-            return
-        for want, entries in zip(wants, await self._store.read(wants), strict=True):
-            is_end = len(entries) < want.limit
-            entries = [entry for entry in entries if entry.number not in self._out]
-            taken = window.accept(want, [entry.key for entry in entries], is_end=is_end)
-            for entry in entries[:taken]:
-                schedule.add(want.host, entry, entry.key)
-            if not window.has_tail(want.host):
-                schedule.release(want.host, self._loop.time())
-        self._settle()
+        while wants := window.wants(schedule.held, schedule.hosts):
+            for want, entries in zip(wants, await self._store.read(wants), strict=True):
+                keys = [entry.key for entry in entries]
+                is_here = [entry.number in self._out for entry in entries]
+                passed = window.accept(want, keys, is_here, is_end=len(entries) < want.limit)
+                for entry, here in zip(entries[:passed], is_here, strict=False):
+                    if not here:
+                        schedule.add(want.host, entry, entry.key)
+                if not window.has_tail(want.host):
+                    schedule.release(want.host, self._loop.time())
+            self._settle()
 
     async def lease(self) -> Entry | None:
         """The next request that may be sent now; waits for one. None when the crawl is over or stopped."""
@@ -295,11 +308,14 @@ class Frontier:
 
         Gives the seconds between two requests. Where there are some, :meth:`started` must be called for *entry*.
         """
-        hostname = entry.hostname
-        politeness = self._manners.of(hostname)
-        pause = politeness.pause(hostname, crawl_delay)
+        hostname, host = entry.hostname, entry.host
         if crawl_delay:
-            self._learned[entry.host] = entry
+            self._learned[host] = entry
+            self._crawl_delays[host] = max(crawl_delay, self._crawl_delays.get(host, 0.0))
+            if len(self._crawl_delays) > _CRAWL_DELAYS:
+                del self._crawl_delays[next(iter(self._crawl_delays))]
+        politeness = self._manners.of(hostname)
+        pause = politeness.pause(hostname, self._crawl_delays.get(host))
         self._schedule.set_limits(entry.host, entry, 1 if alone else politeness.concurrency_per_host, pause)
         if self._workers:
             self._settle()  # more of that host's requests may be asked now
@@ -371,7 +387,7 @@ class Frontier:
             self._leased += 1
             if self._store.keeps:
                 self._out.add(entry.number)
-            if self._window.outside:
+            if self._window.outside or self._window.has_tail(entry.host):
                 self._look_after(entry.host)
         return entry
 
@@ -389,6 +405,8 @@ class Frontier:
     def _settle(self) -> None:
         """Hand what may be asked now to workers that wait, and see whether the crawl is over."""
         self._hand_out()
+        if self._window.outside and self._window.may_scan(self._schedule.hosts):
+            self._thin.set()
         if self._seeding is not None and (self.waiting < _SEED_WINDOW or self.stopped is not None):
             if not self._seeding.done():
                 self._seeding.set_result(None)

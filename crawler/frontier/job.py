@@ -214,15 +214,17 @@ class Job:
             waiting, failed = (
                 connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("waiting", "failures")
             )
+            spec = msgspec.json.decode(meta["spec"], type=Spec)
+            tally = msgspec.json.decode(meta["tally"], type=Tally) if "tally" in meta else Tally()
         owner = None if is_mine else self.owner()
         state = meta["state"] if owner is None else "running"
         if state == "running" and owner is None:
             state = "died"
         return Overview(
             self.folder,
-            msgspec.json.decode(meta["spec"], type=Spec),
+            spec,
             state,
-            msgspec.json.decode(meta["tally"], type=Tally) if "tally" in meta else Tally(),
+            tally,
             waiting,
             failed,
             meta.get("ended"),

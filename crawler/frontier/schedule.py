@@ -98,6 +98,10 @@ class HostSchedule(Generic[T]):
         """The greatest key of those that wait for *host*'s turn."""
         return max(self._hosts[host].waiting)[0]
 
+    def holding_more(self, number: int) -> list[str]:
+        """The hosts of which more than *number* items wait for their turn."""
+        return [name for name, host in self._hosts.items() if len(host.waiting) > number]
+
     def trim(self, host: str, keep: int) -> list[Key]:
         """Let go of all items of *host* but the *keep* first ones. The keys of those let go, least one first."""
         known = self._hosts[host]

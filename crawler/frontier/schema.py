@@ -25,8 +25,10 @@ _BUSY_SECONDS = 5.0
 _CACHE_KIB = 64 * 1024
 _CHECKPOINT_PAGES = 4_000
 """Pages of 4 KiB in the log before they are written back: each is then written once for many commits."""
-_VARIABLES = 30_000
-"""Values in one statement; SQLite's own limit is 32,766."""
+_ROWS = 1_024
+"""Rows in one statement, at most."""
+_STATEMENTS = 24
+"""Statements that are kept prepared. There is one for each number of rows, and a large one takes half a megabyte."""
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -43,7 +45,7 @@ CREATE TABLE seen_parts (number INTEGER PRIMARY KEY, count INTEGER, marks BLOB);
 CREATE TABLE hosts (host TEXT PRIMARY KEY, rest REAL, refusals INTEGER) WITHOUT ROWID;
 CREATE TABLE seed_hosts (host TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE robots (origin TEXT PRIMARY KEY, fetched REAL, body BLOB);
-CREATE TABLE cookies (key TEXT PRIMARY KEY, url TEXT, line TEXT, at REAL);
+CREATE TABLE cookies (key BLOB PRIMARY KEY, url TEXT, line BLOB, at REAL);
 CREATE TABLE outputs (name TEXT PRIMARY KEY, position INTEGER) WITHOUT ROWID;
 """
 """``waiting``: requests without an outcome; one that is leased is still here. ``finished``: one row for each that has
@@ -100,7 +102,12 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 def _existing(path: Path, mode: str) -> sqlite3.Connection:
     uri = f"{path.resolve().as_uri()}?mode={mode}"
     connection = sqlite3.connect(
-        uri, uri=True, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False, cached_statements=256
+        uri,
+        uri=True,
+        isolation_level=None,
+        timeout=_BUSY_SECONDS,
+        check_same_thread=False,
+        cached_statements=_STATEMENTS,
     )
     try:
         found = connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
@@ -122,6 +129,8 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise StoreError(str(path), words(error)) from error
+    except msgspec.DecodeError as error:  # a ValidationError is one, too
+        raise StoreError(str(path), "the database is damaged: it holds something else than was written") from error
     except OSError as error:
         raise StoreError(str(path), error.strerror or str(error)) from error
 
@@ -159,11 +168,9 @@ def insert(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[Any,
     """
     if not rows:
         return
-    width = len(rows[0])
-    at_once = _VARIABLES // width
-    marks = f"({','.join('?' * width)})"
-    for start in range(0, len(rows), at_once):
-        some = rows[start : start + at_once]
+    marks = f"({','.join('?' * len(rows[0]))})"
+    for start in range(0, len(rows), _ROWS):
+        some = rows[start : start + _ROWS]
         values = [value for row in some for value in row]
         connection.execute(f"{verb} INTO {table} VALUES {','.join([marks] * len(some))}", values)
 
@@ -217,6 +224,11 @@ def entry_of(number: int, host: str, fingerprint: int, data: bytes) -> Entry:
         taken,
         number,
     )
+
+
+def clean(text: str) -> str:
+    """*text* as SQLite can hold it: a server's bytes, and an author's message, may hold half a character."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def signed(fingerprint: int) -> int:

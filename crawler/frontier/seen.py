@@ -100,7 +100,7 @@ class SeenSet:
             self._table[number] = array("Q", data)
             self._counts[number] = count
             self._size += count
-        room = _RECENT
+        room, folded = _RECENT, 0
         recent: list[tuple[int, array[int]]] = []
         for group, data in reversed(groups):
             marks = array("Q", data)
@@ -111,6 +111,8 @@ class SeenSet:
             else:
                 self._fold(marks)
                 self._folded = max(self._folded, group)
+                folded += len(marks)  # in the saved parts or not: its group is there until the next sweep
+        self._folded_count = folded
         self._groups.extend(reversed(recent))
 
     def _has(self, mark: int) -> bool:

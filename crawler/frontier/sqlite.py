@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from crawler.frontier.schema import connect, delete, entry_of, insert, pack, signed, translated, waiting_row
+from crawler.frontier.schema import clean, connect, delete, entry_of, insert, pack, signed, translated, waiting_row
 from crawler.frontier.seen import SeenSet, Sweep
 from crawler.frontier.store import Batch, Learned, Restored, Want
 from crawler.outcome import Failure, Outcome, Tally, Verdict
@@ -111,7 +111,10 @@ class SqliteStore:
             seed_hosts=[host for (host,) in self._rows("SELECT host FROM seed_hosts")],
             seeds_drawn=meta.get("seeds_drawn", 0),
             seeds_ended=bool(meta.get("seeds_ended", 0)),
-            cookies=[Cookie(*row) for row in self._rows("SELECT key, url, line, at FROM cookies ORDER BY rowid")],
+            cookies=[
+                Cookie(_text(key), url, _text(line), at)
+                for key, url, line, at in self._rows("SELECT key, url, line, at FROM cookies ORDER BY rowid")
+            ],
             tally=msgspec.json.decode(meta["tally"], type=Tally) if "tally" in meta else None,
             failures=list(self._failures()),
         )
@@ -195,11 +198,12 @@ class _Rows:
         ] + [_failure_row(failure, None, now) for failure in batch.failures]
         self.too_deep = list(_too_deep(batch.outcomes, deep))
         self.robots = [(file.origin, file.fetched, file.body) for file in batch.robots]
-        self.cookies = [(cookie.key, cookie.url, cookie.line, cookie.at) for cookie in batch.cookies]
+        self.cookies = [(_bytes(cookie.key), cookie.url, _bytes(cookie.line), cookie.at) for cookie in batch.cookies]
         self.hosts = [(learned.host, learned.rest, learned.refusals) for learned in batch.hosts]
-        self.meta: list[tuple[str, Any]] = [("seeds_drawn", batch.seeds_drawn), ("seeds_ended", batch.seeds_ended)]
+        self.meta: list[tuple[str, Any]] = []  # Any: SQLite's plain types
         if batch.tally is not None:
-            self.meta.append(("tally", msgspec.json.encode(batch.tally).decode()))
+            tally = msgspec.json.encode(batch.tally).decode()
+            self.meta += [("tally", tally), ("seeds_drawn", batch.seeds_drawn), ("seeds_ended", batch.seeds_ended)]
         if batch.ended is not None:
             self.meta += [("state", batch.ended), ("ended", now)]
 
@@ -208,7 +212,7 @@ def _finished_row(outcome: Outcome, now: int) -> tuple[Any, ...]:  # Any: SQLite
     entry = outcome.entry
     items = entry.taken + len(outcome.records)
     url = entry.request.url
-    return entry.number, signed(entry.fingerprint), outcome.verdict.value, now, items, url, outcome.note
+    return entry.number, signed(entry.fingerprint), outcome.verdict.value, now, items, url, clean(outcome.note)
 
 
 def _failure_row(failure: Failure, entry: Entry | None, now: int) -> tuple[Any, ...]:  # Any: as above
@@ -223,13 +227,22 @@ def _failure_row(failure: Failure, entry: Entry | None, now: int) -> tuple[Any, 
         failure.status,
         failure.attempts,
         now,
-        failure.url,
+        clean(failure.url),
         failure.referrer,
         failure.callback,
-        failure.detail,
-        failure.traceback,
+        clean(failure.detail),
+        clean(failure.traceback),
         *kept,
     )
+
+
+def _bytes(text: str) -> bytes:
+    """A header's bytes, whatever they mean."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
 
 
 def _too_deep(outcomes: Iterable[Outcome], deep: set[int]) -> Iterable[tuple[int, str, int, str]]:

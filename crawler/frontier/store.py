@@ -62,6 +62,7 @@ class Batch(msgspec.Struct):
     robots: list[RobotsFile] = []
     cookies: list[Cookie] = []
     tally: Tally | None = None
+    """None for a batch that counts nothing: then what was counted before stands, the seeds too."""
     ended: str | None = None
     """Why the crawl ended, with its last group."""
 

@@ -20,8 +20,8 @@ Key = tuple[int, int]
 HOSTS = 10_000
 """Hosts with requests in memory. At the usual delay they are asked for 40,000 pages a second."""
 _TOTAL = 50_000
-"""Requests in memory, over all hosts; some 50 MB."""
-_LEAST, _MOST = 16, 2_000
+"""Requests in memory, over all hosts, some 50 MB; more where 10,000 hosts need it (:data:`_LEAST`)."""
+_LEAST, _MOST = 8, 2_000
 """Requests of one host that are in memory, whatever the others have."""
 _START: Key = (-(2**63), 0)
 
@@ -47,9 +47,12 @@ class Window:
         self._committed = 0
         self._touched: dict[int, list[str]] = {}
         self._sleepers = outside > 0  # whether a host may sleep that has no tail here
+        self._slept_first = 0  # the group of the first request of a host that no round has looked for
         self._slept = 0  # the group of the last request that a sleeping host was given
         self._scanned = ""
         self._scan_began = 0
+        self._shrink_at = 2 * _TOTAL
+        self._looked = 0  # whoever fell asleep in the groups up to this one has been looked for
 
     def has_tail(self, host: str) -> bool:
         """Whether *host* is awake and has more in the store."""
@@ -84,9 +87,20 @@ class Window:
         limit = self._limit(hosts)
         return limit if held > 2 * limit and self.has_tail(host) else None
 
+    def shrinks(self, held: int, hosts: int) -> int | None:
+        """How many each host keeps in memory, if with *held* of them over all hosts there are too many; else None.
+
+        A host that came when there were few has more than its share once there are many.
+        """
+        if held < self._shrink_at:
+            return None
+        limit = self._limit(hosts)
+        self._shrink_at = max(2 * _TOTAL, 2 * limit * hosts)
+        return limit
+
     def cut(self, host: str, last: Key, first_cut: Key, number: int) -> None:
         """*number* requests of *host*, from *first_cut* on, have been taken out of memory; *last* is still there."""
-        tail = self._tails[host]
+        tail = self._tails.setdefault(host, _Tail())
         tail.cursor = last
         self._leave_outside(host, tail, first_cut)
         self.outside += number - 1
@@ -103,6 +117,8 @@ class Window:
             unsaved.append((group, key))
             self._touched.setdefault(group, []).append(host)
         if tail.is_asleep:
+            if self._slept_first <= self._looked:
+                self._slept_first = group
             self._slept = group
 
     def _prune(self, tail: _Tail) -> None:
@@ -148,29 +164,32 @@ class Window:
                 wanted.append(Want(host, tail.cursor, max(limit - (held(host) or 0), _LEAST)))
         return wanted
 
-    def accept(self, want: Want, keys: Sequence[Key], *, is_end: bool) -> int:
-        """How many of the requests that were read go into memory, from the first one on; *keys* are their places.
+    def accept(self, want: Want, keys: Sequence[Key], is_here: Sequence[bool], *, is_end: bool) -> int:
+        """How many of the requests that were read are past the cursor no more, from the first one on.
 
-        *is_end* says that the store had no more of them.
+        :param keys: their places
+        :param is_here: which of them are in memory or leased already, or have just ended; the others go into memory
+        :param is_end: whether the store had no more of them
         """
         tail = self._tails[want.host]
-        taken = len(keys)
+        passed = len(keys)
         if tail.unsaved:
-            taken = bisect_left(keys, min(key for _, key in tail.unsaved))
+            passed = bisect_left(keys, min(key for _, key in tail.unsaved))
+        taken = passed - sum(is_here[:passed])
         self.outside -= taken
-        if taken:
-            tail.cursor = keys[taken - 1]
+        if passed:
+            tail.cursor = keys[passed - 1]
         if not tail.unsaved and is_end:
             del self._tails[want.host]
-        elif taken or not tail.unsaved:
+        elif taken:
             tail.is_read = False
-        elif tail.unsaved[0][0] <= self._committed:
-            self._thin[want.host] = None  # committed meanwhile: once more
-        return taken
+        elif passed or not tail.unsaved or tail.unsaved[0][0] <= self._committed:
+            self._thin[want.host] = None  # nothing new, or committed meanwhile: once more
+        return passed
 
     def may_scan(self, hosts: int) -> bool:
         """Whether there may be a sleeping host, and room for it."""
-        return self._sleepers and hosts < HOSTS and (bool(self._scanned) or self._committed >= self._slept)
+        return self._sleepers and hosts < HOSTS and (bool(self._scanned) or self._committed >= self._slept_first)
 
     def scans(self, hosts: int) -> tuple[str, int] | None:
         """After which name to look for sleeping hosts, and for how many; None if there is no use in it now."""
@@ -184,6 +203,9 @@ class Window:
         """Which of the hosts that the store has are to be woken. Each gets a tail; :meth:`wants` reads it."""
         if not names:
             self._scanned = ""
+            self._looked = self._scan_began - 1
+            if self._slept_first <= self._looked < self._slept:
+                self._slept_first = self._looked + 1
             if self._slept < self._scan_began:
                 self._sleepers = False  # one whole round, and nobody went to sleep in it
             return []

@@ -350,3 +350,16 @@ def test_a_running_job_is_locked_and_listed(start, crawl, project, silent_host):
     process.wait(10)
     assert job.owner() is None
     assert "died" in crawl("jobs").out
+
+
+def test_a_reader_that_has_enough_leaves_a_trial(start, crawl, project):
+    process = start("books", "-o", "-", "--set", "delay=0.02")
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(20) == LIMIT
+    process.stdout = None
+
+    ended = crawl("books", "-o", "-")
+
+    assert ended.code == COMPLETE
+    assert ended.err.startswith("books begins anew: its last job (its reader went away; ")

@@ -1,14 +1,19 @@
 """The frontier in a real event loop, with nothing fetched."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crawler.frontier.frontier import Frontier, FrontierOptions
+from crawler.frontier.job import Job, Spec
 from crawler.frontier.memory import MemoryStore
-from crawler.outcome import Outcome, Verdict
+from crawler.frontier.sqlite import SqliteStore
+from crawler.frontier.store import Batch, Learned
+from crawler.outcome import Outcome, Tally, Verdict
 from crawler.politeness.pace import Manners, Politeness
 from crawler.request import Entry, Request
 from crawler.urls.scope import Scope
@@ -346,7 +351,9 @@ async def test_a_spent_budget_costs_no_time_while_the_last_pages_run() -> None:
     loop = asyncio.get_running_loop()
     running = await leased(frontier)
     frontier.queue(frontier.admit([Request(SEED + "2")]).entries)
-    frontier._schedule.add_later("c.test", running, 0, loop.time() - 1.0)  # its time has come; its turn never will
+    frontier._schedule.add_later(
+        "c.test", running, (0, 99), loop.time() - 1.0
+    )  # its time has come; its turn never will
     looks = 0
     settle = frontier._settle
 
@@ -528,3 +535,199 @@ async def test_an_address_is_fetched_as_it_is_judged() -> None:
     frontier = a_frontier("HTTP://SITE.test:80/./a/../private#top")
 
     assert (await leased(frontier)).request.url == SEED + "private"
+
+
+# --- a crawl that goes on ---
+
+
+def a_job(folder: Path) -> Job:
+    job = Job(folder)
+    job.create(Spec("books", "books"), syncs=False)
+    return job
+
+
+@asynccontextmanager
+async def a_run(
+    job: Job, *, delay: float = 0.0, hosts: Iterable[str] = ("*",), **options: Any
+) -> AsyncIterator[Frontier]:
+    """The frontier of a run of *job*, with its store read from as in a crawl."""
+    store = SqliteStore(job.database, syncs=False)
+    manners = Manners(Politeness(delay=delay))
+    restored = await store.open()
+    frontier = Frontier(store, Scope(hosts), manners, FrontierOptions(**options))
+    frontier.restore(restored)
+    stocking = asyncio.create_task(frontier.stock())
+    try:
+        yield frontier
+    finally:
+        await cancelled(stocking)
+        await store.close()
+
+
+async def committed(frontier: Frontier, batch: Batch) -> None:
+    batch.tally = batch.tally or Tally()
+    await frontier.commit(frontier.seal(), batch)
+
+
+async def planted(frontier: Frontier, *urls: str) -> list[Entry]:
+    """Seeds that wait and are committed."""
+    seeds = frontier.admit([Request(url) for url in urls]).entries
+    frontier.plant(seeds)
+    await committed(frontier, Batch(seeds=seeds))
+    return seeds
+
+
+async def test_a_run_goes_on_with_what_waits_and_what_was_leased(tmp_path: Path) -> None:
+    job = a_job(tmp_path)
+    async with a_run(job) as frontier:
+        await planted(frontier, SEED, SEED + "1", "http://b.test/")
+        entry = await leased(frontier)
+        done(frontier, entry, SEED + "2")  # nobody commits it
+        await leased(frontier)
+
+    async with a_run(job) as frontier:
+        assert (frontier.waiting, frontier.is_complete) == (3, False)
+        frontier.seeds_ended()
+        urls = []
+        while (entry_ := await asyncio.wait_for(frontier.lease(), 1.0)) is not None:
+            urls.append(entry_.request.url)
+            done(frontier, entry_)
+        assert (sorted(urls), frontier.stopped) == (["http://b.test/", SEED, SEED + "1"], "complete")
+
+
+async def test_what_a_new_run_discovers_comes_after_what_waits(tmp_path: Path) -> None:
+    job = a_job(tmp_path)
+    async with a_run(job) as frontier:
+        await planted(frontier, SEED, SEED + "1")
+
+    async with a_run(job) as frontier:
+        await planted(frontier, SEED, SEED + "2", SEED + "1")
+
+        urls = [(await leased(frontier)).request.url for _ in range(3)]
+        assert (urls, frontier.waiting) == ([SEED, SEED + "1", SEED + "2"], 0)
+
+
+async def test_pages_of_earlier_runs_count_towards_the_limit(tmp_path: Path) -> None:
+    job = a_job(tmp_path)
+    async with a_run(job) as frontier:
+        await planted(frontier, *[f"{SEED}{number}" for number in range(10)])
+        await committed(frontier, Batch(tally=Tally(pages=3)))
+
+    async with a_run(job, max_pages=5) as frontier:
+        for _ in range(2):
+            done(frontier, await leased(frontier))
+        assert (await frontier.lease(), frontier.stopped) == (None, "max_pages")
+
+
+async def test_the_hosts_of_earlier_seeds_belong_to_the_crawl(tmp_path: Path) -> None:
+    job = a_job(tmp_path)
+    async with a_run(job, hosts=()) as frontier:
+        await planted(frontier, SEED)
+
+    async with a_run(job, hosts=()) as frontier:
+        page = await leased(frontier)
+        admission = frontier.admit([Request(SEED + "1"), Request("http://b.test/")], page)
+        assert [entry.host for entry in admission.entries] == ["site.test"]
+        assert admission.skipped == [("out_of_scope", "http://b.test/")]
+
+
+async def test_every_host_of_a_resumed_crawl_is_owed_its_pause_once(tmp_path: Path) -> None:
+    """It may have been asked just before the process died. A host of a link that comes only now is one of them."""
+    job = a_job(tmp_path)
+    async with a_run(job, delay=0.1) as frontier:
+        await planted(frontier, "http://a.test/1", "http://b.test/1", "http://a.test/2")
+        begun = asyncio.get_running_loop().time()
+        await asyncio.wait_for(frontier.lease(), 0.05)  # a first run owes nothing
+
+    async with a_run(job, delay=0.1) as frontier:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        await planted(frontier, "http://c.test/1")
+        entries = [await leased(frontier) for _ in range(3)]
+        assert sorted(entry.host for entry in entries) == ["a.test", "b.test", "c.test"]
+        assert 0.09 <= loop.time() - begun < 0.19
+
+        for entry in entries:
+            frontier.started(entry)
+            done(frontier, entry)
+        await asyncio.sleep(0.1)
+        await planted(frontier, "http://b.test/2")  # by now it is a host like any other
+        waited = loop.time()
+        assert {(await leased(frontier)).host for _ in range(2)} == {"a.test", "b.test"}
+        assert loop.time() - waited < 0.09
+
+
+async def test_a_host_that_was_to_rest_rests_on_in_the_next_run(tmp_path: Path) -> None:
+    job = a_job(tmp_path)
+    async with a_run(job) as frontier:
+        await planted(frontier, "http://a.test/1", "http://b.test/1")
+        await committed(frontier, Batch())
+        entries = [await leased(frontier) for _ in range(2)]
+        refused = next(entry for entry in entries if entry.host == "a.test")
+        frontier.refuse(refused, 0.4)
+        await committed(frontier, Batch())
+
+    async with a_run(job) as frontier:
+        begun = asyncio.get_running_loop().time()
+        assert (await leased(frontier)).host == "b.test"
+        assert asyncio.get_running_loop().time() - begun < 0.2
+        assert (await leased(frontier)).host == "a.test"
+        assert 0.3 <= asyncio.get_running_loop().time() - begun < 0.6
+
+
+async def test_refusals_of_an_earlier_run_are_counted_on(tmp_path: Path) -> None:
+    job = a_job(tmp_path)
+    async with a_run(job) as frontier:
+        [entry] = await planted(frontier, SEED)
+        await leased(frontier)
+        frontier.refuse(entry, 0.0)
+        await committed(frontier, Batch())
+
+    async with a_run(job) as frontier:
+        entry = await leased(frontier)
+        assert frontier._schedule.learned("site.test")[0] == 1
+        frontier.refuse(entry, None)
+        assert frontier._schedule.learned("site.test")[0] == 2
+
+
+async def test_refusals_of_an_earlier_run_are_forgiven_once_and_for_all(tmp_path: Path) -> None:
+    job = a_job(tmp_path)
+    async with a_run(job) as frontier:
+        [entry] = await planted(frontier, SEED)
+        await leased(frontier)
+        frontier.refuse(entry, 0.0)
+        await committed(frontier, Batch())
+
+    async with a_run(job) as frontier:
+        entry = await leased(frontier)
+        frontier.accept(entry)
+        done(frontier, entry)
+        await settled()
+        assert frontier.hosts == 0
+
+        await planted(frontier, SEED + "1")
+        await leased(frontier)
+        assert frontier._schedule.learned("site.test")[0] == 0
+
+
+async def test_what_a_host_taught_is_committed_once_and_a_rest_until_it_is_over(tmp_path: Path) -> None:
+    job = a_job(tmp_path)
+    async with a_run(job) as frontier:
+        [entry] = await planted(frontier, SEED)
+        await leased(frontier)
+        lessons = []
+        for teach in (
+            lambda: frontier.set_pace(entry, 7.0),
+            lambda: None,
+            lambda: frontier.refuse(entry, 60.0),
+            lambda: frontier.accept(entry),
+            lambda: frontier.accept(entry),
+        ):
+            teach()
+            batch = Batch()
+            await committed(frontier, batch)
+            lessons.append(batch.hosts)
+
+    assert [len(each) for each in lessons] == [1, 0, 1, 1, 1]  # a rest is noted until it is over
+    assert lessons[0] == [Learned("site.test", 7.0, 0)]  # as long as robots.txt asks
+    assert [(round(lesson.rest), lesson.refusals) for (lesson,) in (lessons[2], lessons[3])] == [(60, 1), (60, 0)]

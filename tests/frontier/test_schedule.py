@@ -1,7 +1,9 @@
 """Which host may be asked next. No loop and no clock: the time is an argument."""
 
 from collections import Counter
+from itertools import count
 from sys import intern
+from typing import TypeVar
 
 import pytest
 from hypothesis import settings
@@ -12,13 +14,21 @@ from crawler.frontier.schedule import HostSchedule
 
 HOSTS = ["a.example", "b.example", "c.example"]
 
+T = TypeVar("T")
+_numbers = count(1)
+
+
+def add(schedule: HostSchedule[T], host: str, item: T, priority: int = 0, number: int | None = None) -> None:
+    """Let *item* wait in the place that a frontier gives it: by its priority, then by its number."""
+    schedule.add(host, item, (-priority, next(_numbers) if number is None else number))
+
 
 def filled(**items: str) -> HostSchedule[str]:
     """A schedule in which each host has its items, one letter each."""
     schedule: HostSchedule[str] = HostSchedule()
     for host, letters in items.items():
         for letter in letters:
-            schedule.add(host, intern(letter))  # items are told apart by identity, as entries are
+            add(schedule, host, intern(letter))  # items are told apart by identity, as entries are
     return schedule
 
 
@@ -26,10 +36,10 @@ def known(limit: int = 8, pause: float = 0.0, **items: str) -> HostSchedule[str]
     """The same, where each host may run *limit* at once: its robots.txt was read, at no time."""
     schedule: HostSchedule[str] = HostSchedule()
     for host in items:
-        schedule.add(host, f"{host}/robots.txt", priority=1000)
+        add(schedule, host, f"{host}/robots.txt", priority=1000)
     for host, letters in items.items():
         for letter in letters:
-            schedule.add(host, intern(letter))  # items are told apart by identity, as entries are
+            add(schedule, host, intern(letter))  # items are told apart by identity, as entries are
     robots = {host: schedule.take(0.0) or "" for host in items}
     for host, item in robots.items():
         assert item == f"{host}/robots.txt"
@@ -89,7 +99,7 @@ def test_a_host_with_much_to_do_does_not_keep_a_new_one_waiting() -> None:
     schedule = known(limit=100, a="123456789")
     assert [schedule.take(0.0) for _ in range(3)] == ["1", "2", "3"]
 
-    schedule.add("b", "x")
+    add(schedule, "b", "x")
 
     assert [schedule.take(0.0) for _ in range(3)] == ["4", "x", "5"]
 
@@ -97,16 +107,19 @@ def test_a_host_with_much_to_do_does_not_keep_a_new_one_waiting() -> None:
 def test_within_a_host_higher_priority_goes_first_then_what_was_discovered_first() -> None:
     schedule = known(a="")
     for letter, priority in (("c", 0), ("d", 0), ("e", -1), ("a", 5), ("b", 5)):
-        schedule.add("a", letter, priority)
+        add(schedule, "a", letter, priority)
 
     assert taken(schedule, 0.0) == "abcde"
 
 
 def test_what_is_put_back_first_precedes_only_its_own_priority() -> None:
-    schedule = known(a="z")
-    schedule.add("a", "a", 1)
-    schedule.add("a", "c", 0, first=True)
-    schedule.add("a", "b", 0, first=True)
+    schedule = known(a="")
+    for number, letter in enumerate("bcz"):
+        add(schedule, "a", letter, 0, number)
+    assert [schedule.take(0.0), schedule.take(0.0)] == ["b", "c"]
+    add(schedule, "a", "a", 1, 3)
+    add(schedule, "a", "c", 0, 1)
+    add(schedule, "a", "b", 0, 0)
 
     assert taken(schedule, 0.0) == "abcz"
 
@@ -195,7 +208,7 @@ def test_a_pause_of_one_host_holds_up_no_other() -> None:
     assert taken(schedule, 0.0) == "x"
     schedule.started("a", "x", 0.0)
 
-    schedule.add("b", "y")
+    add(schedule, "b", "y")
 
     assert taken(schedule, 0.0) == "y"
 
@@ -231,6 +244,16 @@ def test_refusals_are_counted_and_half_of_them_forgiven_by_an_answer() -> None:
     assert schedule.refused("a") == 1
 
 
+def test_an_answer_tells_whether_there_was_a_refusal_to_forgive() -> None:
+    schedule = filled(a="x")
+    assert schedule.accepted("a") is False
+
+    for _ in range(3):
+        schedule.refused("a")
+
+    assert [schedule.accepted("a") for _ in range(3)] == [True, True, False]  # three, one, none
+
+
 def test_what_was_on_its_way_together_is_refused_as_one() -> None:
     schedule = known(limit=3, a="uvwxyz")
     assert taken(schedule, 0.0) == "uvw"
@@ -261,8 +284,8 @@ def test_what_is_refused_after_the_rest_counts_again() -> None:
 
 def test_what_is_added_for_later_waits_until_it_is_due() -> None:
     schedule: HostSchedule[str] = HostSchedule()
-    schedule.add_later("a", "retry", 0, due=5.0)
-    schedule.add_later("b", "sooner", 0, due=3.0)
+    schedule.add_later("a", "retry", (0, 1), due=5.0)
+    schedule.add_later("b", "sooner", (0, 2), due=3.0)
 
     assert (len(schedule), schedule.next_ready()) == (2, 3.0)
     assert (taken(schedule, 2.9), taken(schedule, 3.0), taken(schedule, 5.0)) == ("", "sooner", "retry")
@@ -271,7 +294,7 @@ def test_what_is_added_for_later_waits_until_it_is_due() -> None:
 
 def test_what_was_delayed_keeps_its_priority() -> None:
     schedule = known(a="y")
-    schedule.add_later("a", "x", 1, due=5.0)
+    schedule.add_later("a", "x", (-1, 10**9), due=5.0)
 
     assert taken(schedule, 5.0) == "xy"
 
@@ -280,7 +303,7 @@ def test_the_next_time_to_look_is_the_earliest_of_all_hosts() -> None:
     schedule = known(a="w", b="x", c="y")
     for host, until in (("a", 9.0), ("b", 4.0), ("c", 7.0)):
         schedule.rest(host, until)
-    schedule.add_later("a", "z", 0, due=5.0)
+    schedule.add_later("a", "z", (0, 10**9), due=5.0)
 
     assert taken(schedule, 0.0) == ""
     assert schedule.next_ready() == 4.0
@@ -306,7 +329,7 @@ def test_a_host_is_remembered_as_long_as_it_rests_and_no_longer() -> None:
     schedule.finish("a", "x", 1.0)
     assert schedule.hosts == 1
 
-    schedule.add("a", "y")
+    add(schedule, "a", "y")
     assert taken(schedule, 9.9) == ""  # its pause was not forgotten with it
     assert taken(schedule, 10.0) == "y"
     schedule.started("a", "y", 10.0)
@@ -318,7 +341,7 @@ def test_a_host_is_remembered_as_long_as_it_rests_and_no_longer() -> None:
 def test_many_hosts_leave_nothing_behind() -> None:
     schedule: HostSchedule[int] = HostSchedule()
     for number in range(10_000):
-        schedule.add(f"h{number}.example", number)
+        add(schedule, f"h{number}.example", number)
         item = schedule.take(float(number))
         assert item == number
         schedule.set_limits(f"h{number}.example", item, 8, 0.5)
@@ -339,8 +362,169 @@ def test_a_host_that_was_only_skipped_is_forgotten_at_the_next_look() -> None:
     assert (schedule.take(5.0), schedule.hosts) == (None, 0)
 
 
+def test_what_waits_for_its_turn_is_held_what_runs_or_waits_for_its_time_is_not() -> None:
+    schedule = known(a="xyz")
+    assert (schedule.held("a"), schedule.held("b")) == (3, None)
+
+    assert schedule.take(0.0) == "x"
+    schedule.add_later("a", "later", (0, 10**9), due=5.0)
+    assert (schedule.held("a"), len(schedule)) == (2, 3)
+
+    assert taken(schedule, 5.0) == "yzlater"
+    assert (schedule.held("a"), len(schedule)) == (0, 0)  # it runs: the host is known, and nothing of it waits
+
+
+def test_the_last_key_is_the_greatest_of_those_that_wait() -> None:
+    schedule = known(a="")
+    for number, priority in ((7, 0), (3, -2), (9, 1), (5, -2), (8, 0)):
+        add(schedule, "a", f"{number}", priority, number)
+    schedule.add_later("a", "later", (100, 100), due=5.0)
+
+    assert schedule.last_key("a") == (2, 5)
+
+
+def test_trimming_keeps_the_first_ones_and_tells_which_went() -> None:
+    schedule = known(a="", b="x")
+    for number, letter, priority in ((1, "d", 0), (2, "b", 1), (3, "a", 2), (4, "e", -1), (5, "c", 1)):
+        add(schedule, "a", letter, priority, number)
+
+    assert schedule.trim("a", 3) == [(0, 1), (1, 4)]
+
+    assert (len(schedule), schedule.held("a"), schedule.last_key("a")) == (4, 3, (-1, 5))
+    assert taken(schedule, 0.0) == "xabc"
+
+
+def test_trimming_to_more_than_there_is_takes_nothing_away() -> None:
+    schedule = known(a="xyz")
+
+    assert (schedule.trim("a", 3), schedule.trim("a", 10)) == ([], [])
+    assert taken(schedule, 0.0) == "xyz"
+
+
+def test_trimming_touches_nothing_that_runs_or_waits_for_its_time() -> None:
+    schedule = known(a="wxy")
+    assert schedule.take(0.0) == "w"
+    schedule.add_later("a", "z", (0, 10**9), due=5.0)
+
+    assert len(schedule.trim("a", 1)) == 1
+
+    assert (len(schedule), taken(schedule, 5.0)) == (2, "xz")
+
+
+def test_what_is_added_after_a_trim_finds_its_place() -> None:
+    schedule = known(a="")
+    for number in (5, 4, 3, 2, 1):
+        add(schedule, "a", f"{number}", 0, number)
+    schedule.trim("a", 2)
+
+    add(schedule, "a", "0", 0, 0)
+    add(schedule, "a", "9", 0, 9)
+
+    assert taken(schedule, 0.0) == "0129"
+
+
+def test_a_host_that_was_trimmed_to_nothing_gives_nothing_and_is_forgotten() -> None:
+    schedule = filled(a="xy")
+    schedule.trim("a", 0)
+
+    assert (schedule.take(0.0), len(schedule), schedule.hosts) == (None, 0, 0)
+
+
+def test_a_host_that_is_held_is_not_forgotten_when_its_last_item_ends() -> None:
+    schedule = filled(a="x")
+    schedule.hold("a")
+    assert taken(schedule, 0.0) == "x"
+    schedule.set_limits("a", "x", 3, 2.0)
+    schedule.started("a", "x", 0.0)
+    schedule.finish("a", "x", 0.0)
+
+    assert (schedule.take(100.0), schedule.hosts, schedule.held("a"), schedule.pause_of("a")) == (None, 1, 0, 2.0)
+
+    schedule.release("a", 100.0)
+    assert (schedule.hosts, schedule.held("a")) == (0, None)
+
+
+def test_a_host_is_held_before_anything_of_it_is_here() -> None:
+    schedule: HostSchedule[str] = HostSchedule()
+    schedule.hold("a")
+
+    assert (schedule.hosts, schedule.held("a"), len(schedule)) == (1, 0, 0)
+    assert (schedule.take(0.0), schedule.next_ready()) == (None, None)
+
+    add(schedule, "a", "x")
+    assert taken(schedule, 0.0) == "x"
+
+
+def test_a_host_that_is_let_go_is_remembered_while_it_has_something_to_do() -> None:
+    schedule = filled(a="xy")
+    schedule.hold("a")
+    schedule.release("a", 0.0)
+    assert (schedule.hosts, taken(schedule, 0.0)) == (1, "x")
+
+    schedule.hold("a")
+    schedule.release("a", 0.0)  # one runs, and one waits
+    schedule.finish("a", "x", 0.0)
+
+    assert taken(schedule, 0.0) == "y"
+    schedule.finish("a", "y", 0.0)
+    assert schedule.hosts == 0
+
+
+def test_a_host_that_is_let_go_while_it_rests_is_forgotten_when_its_rest_is_over() -> None:
+    schedule = filled(a="x")
+    schedule.hold("a")
+    assert taken(schedule, 0.0) == "x"
+    schedule.rest("a", 10.0)
+    schedule.finish("a", "x", 0.0)
+
+    schedule.release("a", 1.0)
+
+    assert (schedule.take(9.9), schedule.hosts, schedule.next_ready()) == (None, 1, 10.0)
+    assert (schedule.take(10.0), schedule.hosts, schedule.next_ready()) == (None, 0, None)
+
+
+def test_what_an_earlier_run_learned_of_a_host_holds_from_its_first_item_on() -> None:
+    schedule: HostSchedule[str] = HostSchedule()
+    schedule.remember("a", 3, 50.0)
+    add(schedule, "a", "x")
+    add(schedule, "b", "y")
+
+    assert (taken(schedule, 49.9), schedule.next_ready()) == ("y", 50.0)
+    assert taken(schedule, 50.0) == "x"
+    assert schedule.refused("a") == 4
+
+
+def test_what_is_remembered_shortens_no_rest() -> None:
+    schedule = known(a="x")
+    schedule.rest("a", 50.0)
+    schedule.remember("a", 1, 10.0)
+
+    assert (taken(schedule, 49.9), taken(schedule, 50.0)) == ("", "x")
+
+
+def test_what_was_learned_of_a_host_is_its_refusals_its_rest_and_its_pause() -> None:
+    schedule = filled(a="xy")
+    assert schedule.learned("a") == (0, 0.0, 0.0)
+    assert taken(schedule, 0.0) == "x"
+    schedule.set_limits("a", "x", 8, 2.0)
+    schedule.started("a", "x", 1.0)
+    assert schedule.learned("a") == (0, 3.0, 2.0)
+
+    schedule.refused("a")
+    schedule.rest("a", 30.0)
+
+    assert schedule.learned("a") == (1, 30.0, 2.0)
+
+
+def test_nothing_was_learned_of_a_host_that_is_not_known() -> None:
+    schedule: HostSchedule[str] = HostSchedule()
+
+    assert (schedule.learned("a"), schedule.hosts) == ((0, 0.0, 0.0), 0)
+
+
 class _AnyCrawl(RuleBasedStateMachine):
-    """Workers that take, send, end, skip and retry in any order, while time goes on."""
+    """Workers that take, send, end, skip and retry in any order, while time goes on; now and then what comes last of
+    a host goes elsewhere, and a host is held because it has more there."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -348,6 +532,8 @@ class _AnyCrawl(RuleBasedStateMachine):
         self.now = 1000.0
         self.added = 0
         self.waiting: Counter[tuple[str, int]] = Counter()
+        self.keys: dict[tuple[str, int], tuple[int, int]] = {}
+        self.held: set[str] = set()
         self.running: dict[tuple[str, int], bool] = {}
         self.limits: dict[str, tuple[int, float]] = {}
         self.left_at: dict[str, float] = {}
@@ -359,8 +545,40 @@ class _AnyCrawl(RuleBasedStateMachine):
     @rule(host=hosts, priority=st.integers(-1, 1), first=st.booleans())
     def add(self, host: str, priority: int, first: bool) -> None:
         self.added += 1
-        self.waiting[(host, self.added)] += 1
-        self.schedule.add(host, (host, self.added), priority, first=first)
+        item = (host, self.added)
+        self.waiting[item] += 1
+        self.keys[item] = (-priority, -self.added if first else self.added)
+        self.schedule.add(host, item, self.keys[item])
+
+    def _in_turn(self, host: str) -> list[tuple[str, int]]:
+        """What waits for *host*'s turn, not for its time; the least key first."""
+        waiting = [item for item in self.waiting if item[0] == host and self.waiting[item] and item not in self.due]
+        return sorted(waiting, key=self.keys.__getitem__)
+
+    def _wake(self) -> None:
+        """A look at the schedule lets what is due by now wait for its turn."""
+        self.due = {item: due for item, due in self.due.items() if due > self.now}
+
+    @rule(host=hosts, keep=st.integers(0, 4))
+    def trim(self, host: str, keep: int) -> None:
+        if self.schedule.held(host) is None:
+            return
+        gone = self._in_turn(host)[keep:]
+        assert self.schedule.trim(host, keep) == [self.keys[item] for item in gone]
+        for item in gone:
+            self.waiting[item] -= 1
+
+    @rule(host=hosts)
+    def hold(self, host: str) -> None:
+        self.schedule.hold(host)
+        self.held.add(host)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        host = data.draw(st.sampled_from(sorted(self.held)))
+        self.held.remove(host)
+        self.schedule.release(host, self.now)
 
     @rule(seconds=st.sampled_from([0.0, 0.1, 0.5, 1.0, 3.0]))
     def let_time_pass(self, seconds: float) -> None:
@@ -369,16 +587,17 @@ class _AnyCrawl(RuleBasedStateMachine):
     @rule()
     def take(self) -> None:
         item = self.schedule.take(self.now)
+        self._wake()
         if item is None:
             due = self.schedule.next_ready()
             assert due is None or due > self.now
             return
+        assert item == self._in_turn(item[0])[0]
         host = item[0]
         limit, pause = self.limits.get(host, (1, 0.0))
         others = [other for other in self.running if other[0] == host]
         assert len(others) < limit
         assert self.now >= self.resting.get(host, 0.0)
-        assert self.now >= self.due.pop(item, 0.0)
         if pause:
             assert all(self.running[other] for other in others), "two are on their way at once"
             assert self.now >= self.left_at.get(host, 0.0) + pause
@@ -417,7 +636,7 @@ class _AnyCrawl(RuleBasedStateMachine):
         item = self._any_running(data)
         was_sent = self.running.pop(item)
         self.schedule.finish(item[0], item, self.now if was_sent else None)
-        self.schedule.add_later(item[0], item, 0, self.now + seconds)
+        self.schedule.add_later(item[0], item, self.keys[item], self.now + seconds)
         self.waiting[item] += 1
         self.due[item] = self.now + seconds
         self._forget(item[0])
@@ -438,7 +657,19 @@ class _AnyCrawl(RuleBasedStateMachine):
     def nothing_is_lost(self) -> None:
         assert len(self.schedule) == self.waiting.total()
 
+    @invariant()
+    def each_host_is_as_it_was_left(self) -> None:
+        for host in HOSTS:
+            mine = self._in_turn(host)
+            held = self.schedule.held(host)
+            assert (held or 0) == len(mine)
+            assert held is not None or not (mine or host in self.held)
+            if mine:
+                assert self.schedule.last_key(host) == self.keys[mine[-1]]
+
     def teardown(self) -> None:
+        for host in self.held:
+            self.schedule.release(host, self.now)
         for _ in range(10_000):
             for item in list(self.running):
                 self.finish_one(item)
@@ -468,7 +699,7 @@ TestAnyCrawlKeepsItsManners = _AnyCrawl.TestCase
 def test_every_item_comes_once_however_many_hosts_there_are(hosts: int) -> None:
     schedule: HostSchedule[int] = HostSchedule()
     for number in range(500):
-        schedule.add(f"h{number % hosts}", number)
+        add(schedule, f"h{number % hosts}", number)
     seen = []
     while (item := schedule.take(0.0)) is not None:
         seen.append(item)
@@ -480,8 +711,8 @@ def test_every_item_comes_once_however_many_hosts_there_are(hosts: int) -> None:
 def test_the_longer_of_two_pauses_holds_as_long_as_the_host_is_known() -> None:
     """Its http and its https side may ask for different ones."""
     schedule: HostSchedule[str] = HostSchedule()
-    schedule.add("a", "one")
-    schedule.add("a", "two")
+    add(schedule, "a", "one")
+    add(schedule, "a", "two")
     assert schedule.take(0.0) == "one"
 
     schedule.set_limits("a", "one", 8, 2.0)
