@@ -209,13 +209,19 @@ class OutputClosed(SinkError):
 class StoreError(CrawlerError):
     """The crawl's state cannot be read or written. What was committed before is whole and stays.
 
-    *path* is the file, *detail* says why.
+    *path* is the file, *detail* says why; *is_damage* that nothing will mend it.
     """
 
-    def __init__(self, path: str, detail: str) -> None:
-        super().__init__(path, detail)
+    def __init__(self, path: str, detail: str, is_damage: bool = False) -> None:
+        super().__init__(path, detail, is_damage)
         self.path = path
         self.detail = detail
+        self.is_damage = is_damage
 
     def __str__(self) -> str:
+        if self.is_damage:
+            return (
+                f"the crawl's state in {self.path} is damaged: {self.detail}. The datasets are as they were saved; "
+                "--fresh begins a new job"
+            )
         return f"the crawl's state in {self.path} cannot be kept: {self.detail}"

@@ -15,7 +15,7 @@ import msgspec
 
 from crawler import __version__
 from crawler.config import Project, Settings, resolve
-from crawler.errors import CrawlerError, JobError, JobUnfinished, StoreError, UsageError
+from crawler.errors import CrawlerError, JobError, JobUnfinished, UsageError
 from crawler.export.sink import ExportOptions, Mode
 from crawler.frontier.frontier import FrontierOptions
 from crawler.frontier.job import FOLDER, Job, Overview, Spec
@@ -97,6 +97,7 @@ def planned(project: Project, spider: type[Spider], wish: Wish) -> Iterator[Plan
 
     :raises UsageError: a setting is wrong, the job is in use, or it is unfinished and *wish* does not say what is to
         become of it
+    :raises StoreError: the job cannot be read
     """
     settings = _resolved(project, spider, wish, wish.sets)
     keeps = wish.keeps and settings.options(FrontierOptions).store != "memory"
@@ -144,10 +145,7 @@ def _found(job: Job, spider: type[Spider], wish: Wish) -> Overview | None:
     if wish.choice == "fresh" or not job.exists():
         return None
     anew = f"crawl {wish.source} --fresh" + (f" --job {wish.folder}" if wish.folder else "")
-    try:
-        before = job.overview(is_mine=True)
-    except StoreError as error:
-        raise JobError(f"{error}. Its datasets are as they were saved. `{anew}` begins anew") from error
+    before = job.overview(is_mine=True)
     if before.spec.spider != spider.name:
         raise JobError(f"{job.folder} holds a job of the spider {before.spec.spider!r}: name another folder")
     if wish.choice == "resume" or before.is_complete or not before.has_outcomes or _is_trial(before):
@@ -192,7 +190,7 @@ STATES = {
 def _go_on(plan: Plan, before: Overview, project: Project, spider: type[Spider], wish: Wish) -> None:
     spec = before.spec
     given = tuple(_absolute(name) for name in wish.outputs)
-    if given and sorted(set(given)) != sorted(spec.outputs):
+    if given and {*given} != {_absolute(name) for name in spec.outputs}:
         there = " ".join(f"-o {name}" for name in spec.outputs)
         raise UsageError(f"this job writes to {there}: a resume goes on there, and no -o is needed")
     plan.before = before

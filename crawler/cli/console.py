@@ -160,7 +160,8 @@ class Console:
         """How it went. Errors are said even if quiet. *resume* is the command that goes on; None if none does."""
         if report.error is not None and not isinstance(report.error, OutputClosed):
             self._say(f"crawl: {report.error}")
-            if resume is not None and isinstance(report.error, (SinkError, StoreError)):
+            is_damage = isinstance(report.error, StoreError) and report.error.is_damage
+            if resume is not None and isinstance(report.error, (SinkError, StoreError)) and not is_damage:
                 self._say(f"crawl: what was saved before is whole; `{resume}` goes on when that is mended")
         if self._quiet:
             return

@@ -29,7 +29,7 @@ def command() -> int:
             _show(job.overview())
         except StoreError as error:
             broken = True
-            click.echo(printable(f"{job.folder.name}: {error}; `--fresh` begins anew"), err=True)
+            click.echo(printable(f"{job.folder.name}: {error}"), err=True)
     return USAGE if broken else COMPLETE
 
 

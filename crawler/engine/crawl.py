@@ -183,7 +183,7 @@ class Crawl:
                 committer.close()
             await committer.commit(ended=self._report().reason)
         except* (SinkError, StoreError) as errors:
-            error = errors.exceptions[0]
+            error = _first(errors)
             self._error = error if isinstance(error, (SinkError, StoreError)) else None
             if isinstance(error, SinkError):
                 await self._note_end()
@@ -303,6 +303,12 @@ class Crawl:
         elif reason == "complete" and self._error is not None:
             reason = "spider_failed"
         return Report(reason, self.stats, self.frontier.waiting, self._error)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """One of its exceptions, however deep they lie."""
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _request(seed: object) -> Request:

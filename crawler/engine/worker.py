@@ -19,7 +19,7 @@ from crawler.engine.commit import Committer
 from crawler.engine.remote import Task
 from crawler.engine.stats import Stats
 from crawler.engine.watchdog import Watchdog
-from crawler.errors import FetchError, ParseProcessError
+from crawler.errors import FetchError, ParseProcessError, StoreError
 from crawler.fetch.fetcher import Fetcher
 from crawler.fetch.robots import RobotsCache, RobotsUnavailable
 from crawler.frontier.frontier import Admission, Frontier
@@ -114,8 +114,8 @@ class Worker:
             try:
                 outcome = await self._visit(entry)
             except (Exception, asyncio.CancelledError) as error:
-                if is_cancellation(error):
-                    raise
+                if is_cancellation(error) or isinstance(error, StoreError):
+                    raise  # the page waits on
                 # a defect of this program costs its page, not the crawl
                 outcome = await self._defect(entry, error)
             finally:

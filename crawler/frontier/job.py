@@ -174,7 +174,7 @@ class Job:
             "state": "running",
         }
         create(made, meta, syncs=syncs)
-        self.discard()
+        _remove(self.database, _LOGS)
         os.replace(made, self.database)
         if syncs and os.name != "nt":
             for folder in (self.folder, self.folder.parent, self.folder.parent.parent):
@@ -242,9 +242,13 @@ def jobs_in(project: Path) -> list[Job]:
     return [job for path in sorted(folder.iterdir()) if (job := Job(path)).exists()]
 
 
-def _remove(database: Path) -> None:
+_LOGS = ("-wal", "-shm", "-journal")
+
+
+def _remove(database: Path, endings: tuple[str, ...] = (*_LOGS, "")) -> None:
+    """The logs go first: left alone, they would be taken for those of the next database of that name."""
     try:
-        for ending in ("-wal", "-shm", "-journal", ""):  # the logs first: left alone, they would be taken for another's
+        for ending in endings:
             database.with_name(database.name + ending).unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(str(database), error.strerror or str(error)) from error

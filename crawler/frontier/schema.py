@@ -124,24 +124,29 @@ def _existing(path: Path, mode: str) -> sqlite3.Connection:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """SQLite's errors, as ours."""
+    """SQLite's errors, as ours; and those of reading what is not what was written."""
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreError(str(path), words(error)) from error
-    except msgspec.DecodeError as error:  # a ValidationError is one, too
-        raise StoreError(str(path), "the database is damaged: it holds something else than was written") from error
+        raise StoreError(str(path), *_words(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError) as error:  # a ValidationError is the first, too
+        raise StoreError(str(path), "it holds something else than was written", True) from error
     except OSError as error:
         raise StoreError(str(path), error.strerror or str(error)) from error
 
 
-def words(error: sqlite3.Error) -> str:
-    """What went wrong, and what can be done."""
+def _words(error: sqlite3.Error) -> tuple[str, bool]:
+    """What went wrong, or what can be done; and whether it is damage, for which nothing can."""
     name = getattr(error, "sqlite_errorname", "") or ""
+    for prefix, text in _DAMAGE.items():
+        if name.startswith(prefix):
+            return text, True
     for prefix, text in _WORDS.items():
         if name.startswith(prefix):
-            return text
-    return str(error)
+            return text, False
+    if "decode" in str(error):  # the module's own error; its text has the whole value in it, which may be a secret
+        return "it holds text that is none", True
+    return f"SQLite says: {str(error)[:200]}", False
 
 
 _WORDS = {
@@ -151,9 +156,11 @@ _WORDS = {
     "SQLITE_LOCKED": "another program holds the database locked: close it",
     "SQLITE_READONLY": "it may not be written: look at its permissions and its folder's",
     "SQLITE_CANTOPEN": "it cannot be opened: look at its permissions and its folder's",
-    "SQLITE_CORRUPT": "the database is damaged",
-    "SQLITE_NOTADB": "the database is damaged: the file is no database",
-    "SQLITE_ERROR": "the database is damaged: a table is missing",
+}
+_DAMAGE = {
+    "SQLITE_CORRUPT": "its pages do not fit together",
+    "SQLITE_NOTADB": "the file is no database",
+    "SQLITE_ERROR": "a table is missing",
 }
 
 
