@@ -121,9 +121,20 @@ def planned(project: Project, spider: type[Spider], wish: Wish) -> Iterator[Plan
         try:
             yield plan
         except CrawlerError:  # nothing was fetched: a job that begins has not begun
-            if job is not None and before is None and plan.is_begun:
-                job.discard()
+            if before is None and plan.is_begun:
+                _take_back(plan)
             raise
+
+
+def _take_back(plan: Plan) -> None:
+    """Leave nothing of a job that did not begin: neither its state, nor the empty files that were made for it."""
+    assert plan.job is not None
+    assert plan.spec is not None
+    plan.job.discard()
+    if plan.mode == "new":  # else they were there before
+        for path in map(Path, plan.spec.outputs):
+            if path.is_file() and not path.stat().st_size:
+                path.unlink()
 
 
 def folder_of(project: Project, name: str) -> Path:

@@ -142,6 +142,9 @@ class Console:
             self._say(f"{name} has no job to go on with: a new one begins")
         elif plan.is_over:
             self._say(f"{name} is complete: {count(before.tally.items, 'item')}, and nothing is left to fetch")
+            for output in plan.outputs:
+                if output != "-" and not Path(output).exists():
+                    self._say(f"  missing   {_shown(output)} is not there any more; --fresh crawls anew")
         else:
             self._say(f"{name} goes on ({describe(before)})")
             for change in plan.changes:

@@ -102,6 +102,9 @@ class Job:
             if self.folder.parent.name == FOLDER and not (ignore := self.folder.parent / ".gitignore").exists():
                 ignore.write_text("*\n")
             lock, is_free = self._take()
+            if is_free:
+                os.ftruncate(lock, 0)
+                os.write(lock, f"{os.getpid()}\n".encode())
         except OSError as error:
             raise JobError(
                 f"the crawl's state cannot be kept in {self.folder}: {error.strerror}. --job DIR puts it elsewhere, "
@@ -113,12 +116,9 @@ class Job:
                     f"process {_pid(lock) or '?'} is running the job in {self.folder}: wait for it, stop it, or give "
                     "this one a folder of its own with --job DIR"
                 )
-            os.ftruncate(lock, 0)
-            os.write(lock, f"{os.getpid()}\n".encode())
             try:
                 yield
             finally:
-                os.ftruncate(lock, 0)
                 if not self.exists():
                     self._vanish()
         finally:
@@ -175,14 +175,15 @@ class Job:
         }
         create(made, meta, syncs=syncs)
         _remove(self.database, _LOGS)
-        os.replace(made, self.database)
-        if syncs and os.name != "nt":
-            for folder in (self.folder, self.folder.parent, self.folder.parent.parent):
-                descriptor = os.open(folder, os.O_RDONLY)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
+        with translated(self.database):
+            os.replace(made, self.database)
+            if syncs and os.name != "nt":
+                for folder in (self.folder, self.folder.parent, self.folder.parent.parent):
+                    descriptor = os.open(folder, os.O_RDONLY)
+                    try:
+                        os.fsync(descriptor)
+                    finally:
+                        os.close(descriptor)
 
     def discard(self) -> None:
         """Give the job up.

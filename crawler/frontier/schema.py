@@ -54,12 +54,15 @@ all, as it was some time ago."""
 
 
 def create(path: Path, meta: dict[str, Any], *, syncs: bool) -> None:  # Any: SQLite's plain types
-    """Make a new database with those values in its table ``meta``. It is there as a whole, or not at all."""
+    """Make a new database with those values in its table ``meta``.
+
+    Without a log yet: what its first transaction says is in the file when this returns, and no error of writing it
+    can be lost, as one can when a log is written back at the close.
+    """
     with translated(path):
         connection = sqlite3.connect(path, isolation_level=None)
         try:
             connection.execute("PRAGMA page_size = 4096")
-            connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {'FULL' if syncs else 'NORMAL'}")
             connection.execute("BEGIN IMMEDIATE")
             for statement in _TABLES.split(";")[:-1]:
@@ -68,7 +71,7 @@ def create(path: Path, meta: dict[str, Any], *, syncs: bool) -> None:  # Any: SQ
             connection.execute("COMMIT")
         finally:
             connection.close()
-    os.chmod(path, 0o600)  # cookies and arguments may be secrets
+        os.chmod(path, 0o600)  # cookies and arguments may be secrets
 
 
 def connect(path: Path, *, syncs: bool) -> sqlite3.Connection:
@@ -77,7 +80,8 @@ def connect(path: Path, *, syncs: bool) -> sqlite3.Connection:
     :raises StoreError: it cannot be opened, is damaged, or was written by a later version
     """
     with translated(path):
-        connection = _existing(path, "rw")
+        connection = _existing(path)
+        connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {'FULL' if syncs else 'NORMAL'}")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
@@ -91,7 +95,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     :raises StoreError: as :func:`connect`
     """
     with translated(path):
-        connection = _existing(path, "rw")  # read-only, it could not take in what a dead process left in the log
+        connection = _existing(path)  # read-only, it could not take in what a dead process left in the log
         try:
             connection.execute("PRAGMA query_only = ON")
             yield connection
@@ -99,8 +103,8 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             connection.close()
 
 
-def _existing(path: Path, mode: str) -> sqlite3.Connection:
-    uri = f"{path.resolve().as_uri()}?mode={mode}"
+def _existing(path: Path) -> sqlite3.Connection:
+    uri = f"{path.resolve().as_uri()}?mode=rw"  # it is not made if it is not there
     connection = sqlite3.connect(
         uri,
         uri=True,

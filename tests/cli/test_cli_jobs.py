@@ -134,7 +134,13 @@ def test_resume_of_a_complete_job_does_nothing(crawl, project):
 
     ended = crawl("books", "--resume")
 
-    assert (ended.code, ended.err) == (COMPLETE, "books is complete: 20 items, and nothing is left to fetch\n")
+    assert (ended.code, ended.err.splitlines()) == (
+        COMPLETE,
+        [
+            "books is complete: 20 items, and nothing is left to fetch",
+            "  missing   a.jsonl is not there any more; --fresh crawls anew",
+        ],
+    )
 
 
 def test_resume_reads_what_waits_where_no_request_was_answered(crawl, project):

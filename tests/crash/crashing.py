@@ -64,6 +64,7 @@ def served(pages: int) -> Iterator[Site]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # headers and body are two writes
 
         def do_GET(self) -> None:
             name = self.path.lstrip("/") or "0"
