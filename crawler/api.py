@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +29,11 @@ from crawler.spider import Spider
 
 log = logging.getLogger("crawler")
 
+_SIGNALS = [
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C, a supervisor, a terminal that is closed
+    if hasattr(signal, name)  # Windows has no SIGHUP
+]
 R = TypeVar("R")
 Outputs = str | Path | Sequence[str | Path] | None
 
@@ -171,8 +177,10 @@ def run(
             outputs: Sequence[Output] = [items, rejects]
             if plan.outputs or plan.job is not None:
                 outputs = outputs_of(plan, spider_type.name, project)
-            plan.begin(made, [output.name for output in outputs[:-1]], outputs[-1].name)
-            crawl = assemble(made, plan.args, plan.settings, outputs, fetcher, plan.job, is_resumed=plan.is_resumed)
+            begin = partial(plan.begin, made, [output.name for output in outputs[:-1]], outputs[-1].name)
+            crawl = assemble(
+                made, plan.args, plan.settings, outputs, fetcher, plan.job, begin, is_resumed=plan.is_resumed
+            )
             with stopped_by_signals(crawl):
                 report = await crawl.run()
         if not names:
@@ -266,7 +274,7 @@ async def _run_and_end(crawl: Crawl, sink: StreamSink) -> Report:
 
 @contextmanager
 def stopped_by_signals(crawl: Crawl, told: Callable[[Crawl, float], None] | None = None) -> Iterator[None]:
-    """SIGINT and SIGTERM stop the crawl: what is running ends, what is done is saved. A second one ends the process.
+    """SIGINT, SIGTERM and SIGHUP stop the crawl: what is running ends, what is done is saved. A second one ends the process.
 
     *told* is called with the first one, and the seconds that running pages get. The handlers are Python's own, not the
     event loop's: a callback that never returns to the loop can be ended, too.
@@ -290,12 +298,17 @@ def stopped_by_signals(crawl: Crawl, told: Callable[[Crawl, float], None] | None
         signalled = True
         loop.call_soon_threadsafe(stop)
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    ignored = getattr(signal, "SIGHUP", None) if _hangup_is_ignored() else None  # nohup
+    before = {number: signal.signal(number, on_signal) for number in _SIGNALS if number != ignored}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _hangup_is_ignored() -> bool:
+    return hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 
 def _item_of(record: Record) -> Any:  # Any: the spider's own item type

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -70,6 +70,8 @@ def build_spider(spider_type: type[Spider], args: dict[str, Any]) -> Spider:  # 
     if isinstance(spider.start_urls, str):
         raise UsageError(f'{name}.start_urls is a string; write a list of URLs: start_urls = ["{spider.start_urls}"]')
     _check_names(spider)
+    if isinstance(spider.allowed_hosts, Iterator):
+        spider.allowed_hosts = tuple(spider.allowed_hosts)  # it is read more than once
     own_start = spider_type.start is not Spider.start
     if isinstance(getattr(spider, "allowed_domains", ()), str):
         raise UsageError(f"{name}.allowed_domains is a string; write a list of hosts, and call it allowed_hosts")
@@ -179,12 +181,14 @@ def assemble(
     outputs: Sequence[Output],
     fetcher: Fetcher | None = None,
     job: Job | None = None,
+    begin: Callable[[], None] | None = None,
     *,
     is_resumed: bool = False,
 ) -> Crawl:
     """A crawl, ready to run; called with its event loop running. The last of *outputs* gets the rejects.
 
     :param job: where its state is kept; None keeps it in memory
+    :param begin: called before the job is opened, when the spider's ``opened()`` has had its say
     """
     keep_freed_memory()
     stats = Stats()
@@ -208,7 +212,7 @@ def assemble(
 
     committer = Committer(frontier, outputs[:-1], outputs[-1], stats, options, news)
     stages = Stages(frontier, fetcher, robots, manners, pool, committer, stats)
-    return Crawl(spider, stages, store, outputs, settings.options(Retry), settings.options(EngineOptions))
+    return Crawl(spider, stages, store, outputs, settings.options(Retry), settings.options(EngineOptions), begin)
 
 
 def _filled(output: str, spider_name: str) -> str:
@@ -222,7 +226,9 @@ def _filled(output: str, spider_name: str) -> str:
 def _unused(path: Path) -> Path:
     """*path*, or with a number behind it if a crawl began in the same second."""
     number, free = 1, path
+    ending = ending_of(path.name)
+    stem = path.name[: len(path.name) - len(ending)]
     while free.exists():
         number += 1
-        free = path.with_stem(f"{path.stem}-{number}")
+        free = path.with_name(f"{stem}-{number}{path.name[len(stem) :]}")
     return free

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import os
+import shlex
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -15,10 +17,11 @@ import msgspec
 
 from crawler import __version__
 from crawler.config import Project, Settings, resolve
-from crawler.errors import CrawlerError, JobError, JobUnfinished, UsageError
+from crawler.errors import CrawlerError, JobError, JobUnfinished, StoreError, UsageError
 from crawler.export.sink import ExportOptions, Mode
 from crawler.frontier.frontier import FrontierOptions
 from crawler.frontier.job import FOLDER, Job, Overview, Spec
+from crawler.request import plain
 from crawler.spider import Spider
 
 Choice = Literal["resume", "fresh"] | None
@@ -61,6 +64,8 @@ class Plan(msgspec.Struct):
     changes: list[str] = []
     """What is not as it was when that job last ran."""
     rejects: str = ""
+    command: str = ""
+    """What to type to go on with the job."""
     replaced: Overview | None = None
     """A trial whose state the new job takes the place of."""
     is_begun: bool = False
@@ -74,6 +79,12 @@ class Plan(msgspec.Struct):
         """Whether the job that is to go on has nothing left to do."""
         return self.before is not None and self.before.is_complete
 
+    @property
+    def was_in_vain(self) -> bool:
+        """Whether the job that is over gave nothing."""
+        tally = self.before.tally if self.before is not None else None
+        return tally is not None and (not tally.pages or (tally.rejects > 0 and not tally.items))
+
     def begin(self, spider: Spider, outputs: list[str], rejects: str) -> None:
         """Write down what the job is, when nothing can be wrong with it any more.
 
@@ -82,8 +93,11 @@ class Plan(msgspec.Struct):
         if self.job is None or self.spec is None:
             return
         self.spec.outputs, self.spec.rejects = outputs, rejects
-        self.spec.allowed_hosts = [str(host) for host in spider.allowed_hosts or ()]
+        hosts = spider.allowed_hosts or getattr(spider, "allowed_domains", ())
+        self.spec.allowed_hosts = [str(host) for host in hosts or ()]
         syncs = self.settings.options(ExportOptions).durability == "power"
+        if self.replaced is not None:
+            _end_whole(self.replaced)
         if self.is_resumed:
             self.job.resume(self.spec, syncs=syncs)
         else:
@@ -108,13 +122,14 @@ def planned(project: Project, spider: type[Spider], wish: Wish) -> Iterator[Plan
         found = _found(job, spider, wish) if job is not None else None
         before = found if wish.choice == "resume" else None
         plan = Plan(dict(wish.args), settings, wish.outputs, wish.mode, job)
+        plan.command = resume_command(wish.source, wish.folder)
         if before is not None:
             _go_on(plan, before, project, spider, wish)
         elif found is not None and not found.is_complete and found.has_outcomes:
             plan.replaced = found
         if job is not None:
-            sets = dict(wish.sets) if before is None else {**_remembered(before), **wish.sets}
-            plan.spec = _spec(spider, wish, plan, sets)
+            names = {*wish.sets} | ({*_remembered(before)} if before is not None else set())
+            plan.spec = _spec(spider, wish, plan, names)
             if before is not None:
                 plan.spec.started = before.spec.started
                 plan.changes = list(_changes(before.spec, plan.spec))
@@ -139,12 +154,30 @@ def _take_back(plan: Plan) -> None:
 
 def folder_of(project: Project, name: str) -> Path:
     """Where the job of the spider *name* is kept."""
-    return project.root / FOLDER / quote(name, safe=" ")
+    quoted = quote(name, safe=" ")
+    return project.root / FOLDER / (quoted if quoted.strip(".") else quoted.replace(".", "%2E") or "%")
 
 
 def resume_command(source: str, folder: Path | None) -> str:
-    """What to type to go on."""
-    return f"crawl {source} --resume" + (f" --job {folder}" if folder else "")
+    """What to type to go on with the job in *folder*; None stands for the usual place."""
+    return shlex.join(["crawl", source, "--resume", *(["--job", str(folder)] if folder else [])])
+
+
+def command_of(job: Overview, project: Project) -> str:
+    """What to type to go on with *job*."""
+    is_usual = job.folder.resolve() == folder_of(project, job.spec.spider).resolve()
+    return resume_command(job.spec.source, None if is_usual else job.folder)
+
+
+def _fresh_command(wish: Wish) -> str:
+    """What the person typed, with ``--fresh``."""
+    words = ["crawl", wish.source, "--fresh"]
+    words += ["--job", str(wish.folder)] if wish.folder else []
+    words += [word for name in wish.outputs for word in ("-o", name)]
+    words += [f"--{wish.mode}"] if wish.mode != "new" else []
+    words += [word for name, value in wish.args.items() for word in ("-a", f"{name}={value}")]
+    words += [word for name, value in wish.sets.items() for word in ("--set", f"{name}={value}")]
+    return shlex.join(words)
 
 
 def _resolved(project: Project, spider: type[Spider], wish: Wish, sets: Mapping[str, Any]) -> Settings:
@@ -153,20 +186,24 @@ def _resolved(project: Project, spider: type[Spider], wish: Wish, sets: Mapping[
 
 def _found(job: Job, spider: type[Spider], wish: Wish) -> Overview | None:
     """The job that is there and may go on or be replaced, as *wish* says; None if there is none, or nobody cares."""
-    if wish.choice == "fresh" or not job.exists():
+    if not job.exists():
         return None
-    anew = f"crawl {wish.source} --fresh" + (f" --job {wish.folder}" if wish.folder else "")
-    before = job.overview(is_mine=True)
+    try:
+        before = job.overview(is_mine=True)
+    except StoreError:
+        if wish.choice == "fresh":
+            return None
+        raise
     if before.spec.spider != spider.name:
         raise JobError(f"{job.folder} holds a job of the spider {before.spec.spider!r}: name another folder")
-    if wish.choice == "resume" or before.is_complete or not before.has_outcomes or _is_trial(before):
+    if wish.choice or before.is_complete or not before.has_outcomes or _is_trial(before):
         return before
-    if wish.outputs:
-        anew += "".join(f" -o {name}" for name in wish.outputs) + " --overwrite"
+    goes_on, anew = resume_command(wish.source, wish.folder), _fresh_command(wish)
+    width = max(len(goes_on), len(anew))
     raise JobUnfinished(
         f"{spider.name} has an unfinished job ({describe(before)}):\n"
-        f"  {resume_command(wish.source, wish.folder):<32} goes on with it\n"
-        f"  {anew:<32} gives it up and begins anew"
+        f"  {goes_on:<{width}}  goes on with it\n"
+        f"  {anew:<{width}}  gives it up and begins anew; its dataset stays as it is"
     )
 
 
@@ -176,8 +213,10 @@ def _is_trial(job: Overview) -> bool:
 
 
 def describe(job: Overview) -> str:
-    """``stopped at max_pages; 60 pages, 58 items, 37 requests wait``."""
-    return f"{STATES.get(job.state, job.state)}; {job.tally.pages:,} pages, {job.tally.items:,} items, {job.waiting:,} requests wait"
+    """``stopped at max_pages; 60 pages, 58 items, 37 requests waiting``."""
+    numbers = (job.tally.pages, "page"), (job.tally.items, "item"), (job.waiting, "request")
+    counted = ", ".join(f"{number:,} {noun}{'' if number == 1 else 's'}" for number, noun in numbers)
+    return f"{STATES.get(job.state, job.state)}; {counted} waiting"
 
 
 STATES = {
@@ -202,32 +241,77 @@ def _go_on(plan: Plan, before: Overview, project: Project, spider: type[Spider],
     spec = before.spec
     given = tuple(_absolute(name) for name in wish.outputs)
     if given and {*given} != {_absolute(name) for name in spec.outputs}:
-        there = " ".join(f"-o {name}" for name in spec.outputs)
-        raise UsageError(f"this job writes to {there}: a resume goes on there, and no -o is needed")
+        there = ", ".join("standard output" if name == "-" else name for name in spec.outputs)
+        raise UsageError(
+            f"this job writes to {there}, and a resume goes on there: leave -o away, or begin with --fresh"
+        )
     plan.before = before
     plan.args = {**spec.args, **wish.args}
     plan.outputs, plan.rejects = tuple(spec.outputs), spec.rejects
     plan.mode = "append" if spec.appends else "overwrite"
-    plan.settings = _resolved(project, spider, wish, {**_remembered(before), **wish.sets})
+    remembered = _remembered(before)
+    if wish.are_text:
+        remembered = {name: _as_text(value) for name, value in remembered.items()}
+    plan.settings = _resolved(project, spider, wish, {**remembered, **wish.sets})
+    plan.command = command_of(before, project)
+    _refuse_longer(before)
+
+
+def _end_whole(given_up: Overview) -> None:
+    """What a job that died wrote after its last commit may be half a record: its datasets end with a whole one."""
+    if given_up.state == "died":
+        for name, position in given_up.positions.items():
+            path = Path(name)
+            if name != "-" and path.is_file() and path.stat().st_size > position:
+                os.truncate(path, position)
+
+
+def _refuse_longer(before: Overview) -> None:
+    """A job that said why it ended has written nothing after that: what is there now is somebody else's.
+
+    :raises JobError: an output is longer than the job left it
+    """
+    if before.state == "died":
+        return
+    for name, position in before.positions.items():
+        path = Path(name)
+        if name != "-" and path.is_file() and (more := path.stat().st_size - position) > 0:
+            raise JobError(
+                f"{name} is {more} bytes longer than this job left it, and a resume would cut them off: take them out, "
+                f"or begin a new job with --fresh"
+            )
 
 
 def _remembered(before: Overview) -> dict[str, Any]:
     """The settings that the job was started with; but a limit that it reached is not set again."""
-    return {name: value for name, value in before.spec.sets.items() if not (name in LIMITS and name == before.state)}
+    reached = {"max_pages": before.tally.pages, "max_items": before.tally.items}
+    return {
+        name: value
+        for name, value in before.spec.sets.items()
+        if not (name in LIMITS and value is not None and reached[name] >= value)
+    }
 
 
-def _spec(spider: type[Spider], wish: Wish, plan: Plan, sets: Mapping[str, Any]) -> Spec:
+def _as_text(value: Any) -> str:  # Any: plain data
+    """*value* as ``--set`` takes it."""
+    if value is None:
+        return "unset"
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _spec(spider: type[Spider], wish: Wish, plan: Plan, names: Iterable[str]) -> Spec:
+    """*names* are those of the settings that this job was given."""
     try:
-        args, kept = msgspec.to_builtins((plan.args, dict(sets)))
-        msgspec.json.encode((args, kept))
-    except (TypeError, ValueError, OverflowError) as error:
-        raise UsageError(f"a job writes its arguments down, and one of these is no plain data: {error}") from error
+        args = {name: plain(value, name) for name, value in plan.args.items()}
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"a job writes its arguments down: {error}") from error
+    settings = msgspec.to_builtins(dict(plan.settings.values))
     return Spec(
         spider=spider.name,
         source=wish.source,
         args=args,
-        sets=kept,
-        settings=msgspec.to_builtins(dict(plan.settings.values)),
+        sets={name: settings[name] for name in names if name in settings},
+        settings=settings,
         appends=plan.mode == "append",
         code=_code(spider),
         version=__version__,

@@ -19,6 +19,7 @@ from crawler.engine.crawl import Crawl, Output, Report
 from crawler.engine.stats import Stats
 from crawler.errors import OutputClosed, SinkError, StoreError
 from crawler.export.sink import LazySink
+from crawler.frontier.job import Overview
 from crawler.jobs import LIMITS, Plan, describe
 
 if TYPE_CHECKING:
@@ -134,23 +135,25 @@ class Console:
         if self._quiet:
             return
         if plan.replaced is not None:
-            self._say(f"{name} begins anew: its last job ({describe(plan.replaced)}) is given up")
-        if not asked:
-            return
-        before = plan.before
-        if before is None:
+            self._say(f"{name} begins anew, in the place of its last job ({describe(plan.replaced)})")
+        elif asked and plan.before is None:
             self._say(f"{name} has no job to go on with: a new one begins")
-        elif plan.is_over:
-            self._say(f"{name} is complete: {count(before.tally.items, 'item')}, and nothing is left to fetch")
-            for output in plan.outputs:
-                if output != "-" and not Path(output).exists():
-                    self._say(f"  missing   {_shown(output)} is not there any more; --fresh crawls anew")
-        else:
-            self._say(f"{name} goes on ({describe(before)})")
+        elif plan.before is not None and plan.is_over:
+            self._say_over(name, plan, plan.before)
+        elif plan.before is not None:
+            self._say(f"{name} goes on ({describe(plan.before)})")
             for change in plan.changes:
                 self._say(f"  changed   {change}")
             if "-" in plan.outputs:
-                self._say("  note      what standard output got after the last commit it may get once more")
+                self._say("  note      standard output goes on after the last commit, whatever its reader has had")
+
+    def _say_over(self, name: str, plan: Plan, job: Overview) -> None:
+        self._say(f"{name} is complete: {count(job.tally.items, 'item')}, and nothing is left to fetch")
+        if job.failed:
+            self._say(f"  failed    {count(job.failed, 'URL')}: `crawl retry {name}` lets them wait again")
+        for output in plan.outputs:
+            if output != "-" and not Path(output).exists():
+                self._say(f"  missing   {_shown(output)} is not there any more; --fresh crawls anew")
 
     def stopping(self, crawl: Crawl, grace: float) -> None:
         """The first Ctrl-C."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from crawler.cli.jobs import find_job
 from crawler.cli.main import COMPLETE
 from crawler.cli.text import printable, when
 from crawler.config import find_project
+from crawler.frontier.job import Job
 from crawler.frontier.ledger import LedgerRow, failures
 
 
@@ -25,19 +27,31 @@ def command(job: str, reasons: Sequence[str], as_json: bool) -> int:
 
     JOB is a spider's name, or a folder that was given with --job.
     """
-    rows = failures(find_job(job, find_project(Path.cwd())), reasons)
+    found = find_job(job, find_project(Path.cwd()))
+    rows = failures(found, reasons)
     if as_json:
         for row in rows:
             click.echo(msgspec.json.encode(row))
         return COMPLETE
     if not rows:
-        click.echo("crawl: no URL was given up", err=True)
+        click.echo("crawl: no URL was given up" + of_no_reason(found, reasons), err=True)
     for line in _table(rows):
         click.echo(printable(line))
     if rows:
         counts = ", ".join(f"{times:,} {reason}" for reason, times in Counter(row.reason for row in rows).most_common())
-        click.echo(f"crawl: {counts}; `crawl retry {job}` lets them wait again", err=True)
+        again = shlex.join(["crawl", "retry", job, *(word for reason in reasons for word in ("--reason", reason))])
+        click.echo(printable(f"crawl: {counts}; `{again}` lets them wait again"), err=True)
     return COMPLETE
+
+
+def of_no_reason(job: Job, reasons: Sequence[str]) -> str:
+    """Where nothing has one of *reasons*: which reasons there are."""
+    counts = Counter(row.reason for row in failures(job)) if reasons else Counter()
+    if not counts or any(reason in counts for reason in reasons):
+        return ""
+    return f" for {', '.join(reasons)}; there are: " + ", ".join(
+        f"{n:,} {reason}" for reason, n in counts.most_common()
+    )
 
 
 def _table(rows: Sequence[LedgerRow]) -> list[str]:

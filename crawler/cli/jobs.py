@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from os.path import relpath
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from crawler.cli.main import COMPLETE, USAGE
 from crawler.cli.text import bytes_in_words, count, printable, when
 from crawler.config import Project, find_project
 from crawler.errors import JobError, StoreError
-from crawler.frontier.job import Job, Overview, jobs_in
-from crawler.jobs import STATES, folder_of
+from crawler.frontier.job import FOLDER, Job, Overview, jobs_in
+from crawler.jobs import STATES, command_of, folder_of
 
 
 @click.command("jobs")
@@ -26,14 +27,14 @@ def command() -> int:
     broken = False
     for job in jobs:
         try:
-            _show(job.overview())
+            _show(job.overview(), project)
         except StoreError as error:
             broken = True
             click.echo(printable(f"{job.folder.name}: {error}"), err=True)
     return USAGE if broken else COMPLETE
 
 
-def _show(job: Overview) -> None:
+def _show(job: Overview, project: Project) -> None:
     tally, spec = job.tally, job.spec
     state = STATES.get(job.state, job.state) + (f" (process {job.owner})" if job.owner else "")
     click.echo(printable(f"{spec.spider}  {state}, begun {when(spec.started)}"))
@@ -45,9 +46,9 @@ def _show(job: Overview) -> None:
     for output in spec.outputs:
         click.echo(printable(f"  dataset   {output if output == '-' else relpath(output)}"))
     if not job.is_complete and job.owner is None:
-        click.echo(printable(f"  go on     crawl {spec.source} --resume"))
+        click.echo(printable(f"  go on     {command_of(job, project)}"))
     if job.failed:
-        click.echo(printable(f"  given up  crawl failures {job.folder.name}"))
+        click.echo(printable(f"  given up  {shlex.join(['crawl', 'failures', job.folder.name])}"))
 
 
 def find_job(name: str, project: Project) -> Job:
@@ -55,7 +56,7 @@ def find_job(name: str, project: Project) -> Job:
 
     :raises JobError: there is none
     """
-    for folder in (folder_of(project, name), Path(name)):
+    for folder in (folder_of(project, name), project.root / FOLDER / name, Path(name)):
         if (job := Job(folder)).exists():
             return job
     names = ", ".join(job.folder.name for job in jobs_in(project.root))

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
+from crawler.cli.failures import of_no_reason
 from crawler.cli.jobs import find_job
 from crawler.cli.main import COMPLETE
 from crawler.cli.text import count, printable
 from crawler.config import find_project
 from crawler.frontier.ledger import put_back
+from crawler.jobs import command_of
 
 
 @click.command("retry")
@@ -23,10 +25,12 @@ def command(job: str, reasons: Sequence[str]) -> int:
     Nothing is fetched yet: `crawl SPIDER --resume` does that. JOB is a spider's name, or a folder that was given
     with --job.
     """
-    found = find_job(job, find_project(Path.cwd()))
+    project = find_project(Path.cwd())
+    found = find_job(job, project)
     with found.locked():
+        told = of_no_reason(found, reasons)
         number = put_back(found, reasons)
-        source = found.overview(is_mine=True).spec.source
-    then = f"; `crawl {source} --resume` fetches them" if number else ""
+        command = command_of(found.overview(is_mine=True), project)
+    then = f"; `{command}` fetches {'it' if number == 1 else 'them'}" if number else told
     click.echo(printable(f"{count(number, 'URL')} put back{then}"), err=True)
     return COMPLETE

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -20,7 +21,7 @@ from crawler.discovery import Found, by_name, from_path
 from crawler.engine.crawl import Report, SpiderFailed
 from crawler.errors import SpiderNotFound, UsageError
 from crawler.export.sink import Mode
-from crawler.jobs import Choice, Plan, Wish, planned, resume_command
+from crawler.jobs import Choice, Plan, Wish, planned
 from crawler.spider import Spider
 
 _WENT_WRONG = ("max_errors", "spider_failed", "output_failed", "store_failed", "defect")
@@ -199,12 +200,13 @@ def run_spider(
     async def whole(console: Console, plan: Plan) -> Report:
         spider = build_spider(spider_type, dict(plan.args))
         sinks = outputs_of(plan, spider_type.name, project, stdout)
-        plan.begin(spider, [sink.name for sink in sinks[:-1]], sinks[-1].name)
-        crawl = assemble(spider, plan.args, plan.settings, sinks, job=plan.job, is_resumed=plan.is_resumed)
+        begin = partial(plan.begin, spider, [sink.name for sink in sinks[:-1]], sinks[-1].name)
+        crawl = assemble(spider, plan.args, plan.settings, sinks, job=plan.job, begin=begin, is_resumed=plan.is_resumed)
+        console.begins(spider_type.name, plan, asked=options.resume)
         with stopped_by_signals(crawl, console.stopping):
             async with console.watching(crawl):
                 report = await crawl.run()
-        console.summarize(report, sinks, resume_command(source, options.job) if plan.job is not None else None)
+        console.summarize(report, sinks, plan.command if plan.job is not None else None)
         return report
 
     try:
@@ -212,9 +214,9 @@ def run_spider(
             planned(project, spider_type, wish) as plan,
             Console(quiet=options.quiet, verbose=options.verbose) as console,
         ):
-            console.begins(spider_type.name, plan, asked=options.resume)
             if plan.is_over:
-                return COMPLETE
+                console.begins(spider_type.name, plan, asked=options.resume)
+                return NOTHING_WORKED if plan.was_in_vain else COMPLETE
             report = run_loop(lambda: whole(console, plan))
     except SpiderFailed as error:
         click.echo(printable(f"{error.trace.rstrip()}\ncrawl: {error}"), err=True)

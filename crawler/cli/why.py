@@ -11,6 +11,7 @@ from crawler.cli.jobs import find_job
 from crawler.cli.main import COMPLETE, USAGE
 from crawler.cli.text import count, printable, when
 from crawler.config import find_project
+from crawler.errors import StoreError
 from crawler.frontier.job import Job, Overview, jobs_in
 from crawler.frontier.ledger import Trace, robots_of, seed_hosts, trace
 from crawler.jobs import STATES
@@ -37,7 +38,13 @@ def command(url: str, job: str | None) -> int:
         click.echo("crawl: there are no jobs here; `crawl SPIDER` makes one", err=True)
         return USAGE
     for one in jobs:
-        overview = one.overview()
+        try:
+            overview = one.overview()
+        except StoreError as error:
+            if job:
+                raise
+            click.echo(printable(f"{one.folder.name}: {error}"), err=True)
+            continue
         prefix = f"{overview.spec.spider}: " if len(jobs) > 1 else ""
         for number, line in enumerate(_answer(one, overview, target.href)):
             click.echo(printable((prefix if number == 0 else " " * len(prefix)) + line))
@@ -55,7 +62,8 @@ def _answer(job: Job, overview: Overview, url: str) -> Iterator[str]:
 
 
 def _done(found: Trace, job: Job, overview: Overview) -> Iterator[str]:
-    yield f"done: fetched {when(found.at)}, {count(found.items, 'item')}"
+    rejected = f", {found.note}" if found.note else ""
+    yield f"done: fetched {when(found.at)}, {count(found.items, 'item')}{rejected}"
 
 
 def _failed(found: Trace, job: Job, overview: Overview) -> Iterator[str]:
@@ -122,7 +130,7 @@ def _unknown(job: Job, overview: Overview, url: str) -> Iterator[str]:
         yield f"out of scope: {target.hostname} is not among the hosts of the crawl ({rule})"
         return
     so_far = "" if overview.is_complete else " so far"
-    yield f"never discovered: no page that was fetched{so_far} links to it"
+    yield f"never discovered: no callback asked for it{so_far} (a page may link to it that the spider did not follow)"
     if overview.spec.settings.get("max_depth") is not None and overview.is_complete:
         yield f"  it may lie deeper than max_depth = {overview.spec.settings['max_depth']}"
 

@@ -12,6 +12,7 @@ from crawler.outcome import Failure, Tally
 
 _EXAMPLES = 3
 """Examples kept for each reason of failure."""
+_EXAMPLE_LENGTH = 300
 _SHARED = ("requests", "bytes", "retries", "redirects", "duplicates")
 
 
@@ -88,7 +89,8 @@ class Stats(msgspec.Struct):
 
     def skip(self, reason: str, url: str) -> None:
         self.skipped[reason] += 1
-        self.skipped_examples.setdefault(reason, url)
+        if reason not in self.skipped_examples:  # a page may hold a link of any length and of any characters
+            self.skipped_examples[reason] = url[:_EXAMPLE_LENGTH].encode("utf-8", "replace").decode()
 
     def reject(self, item_type: str, field: str, reason: str) -> None:
         self.rejects += 1

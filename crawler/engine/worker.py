@@ -105,6 +105,8 @@ class Worker:
     def restore(self, items: int) -> None:
         """Earlier runs of the job gave so many."""
         self._items = items
+        if self._options.max_items is not None and items >= self._options.max_items:
+            self._stop("max_items")
 
     async def work(self) -> None:
         """Lease, visit, hand over the outcome; until the frontier gives no more."""
@@ -281,9 +283,12 @@ class Worker:
             self._count_error()
             log.warning("on_failure raised at %s\n%s", request.url, error.trace)
             harvest = Harvest()
-        outcome = self._outcome(entry, harvest)
-        if outcome is None or outcome.verdict is Verdict.RETRY:
-            return outcome
+        room = len(harvest.records) if self._options.max_items is None else self._options.max_items - self._items
+        records = harvest.records[: max(0, room)]
+        self._items += len(records)
+        if self._options.max_items is not None and self._items >= self._options.max_items:
+            self._stop("max_items")
+        outcome = self._finished(entry, harvest, records)
         outcome.verdict, outcome.failure, outcome.sent = Verdict.FAILED, failure, sent
         return outcome
 
@@ -297,11 +302,20 @@ class Worker:
             if room < len(records):
                 return self._part(entry, records[:room])
         self._items += len(records)
+        return self._finished(entry, harvest, records)
+
+    def _finished(self, entry: Entry, harvest: Harvest, records: list[Record]) -> Outcome:
         for reject in harvest.rejects:
             self._stats.reject(reject.item_type, reject.field, reject.reason)
         admission = self._frontier.admit(harvest.requests, entry)
         self._count(admission)
-        return Outcome(entry, Verdict.DONE, records, harvest.rejects, admission.entries, too_deep=admission.too_deep)
+        note = ""
+        if harvest.rejects:
+            first = harvest.rejects[0]
+            note = f"{len(harvest.rejects)} rejected; {first.item_type}.{first.field}: {first.reason}"
+        return Outcome(
+            entry, Verdict.DONE, records, harvest.rejects, admission.entries, note=note, too_deep=admission.too_deep
+        )
 
     def _part(self, entry: Entry, records: list[Record]) -> Outcome | None:
         """The first items of a page, up to ``max_items``: it waits on, and a crawl with room for more goes on there."""

@@ -10,6 +10,7 @@ import asyncio
 import errno
 import os
 import stat
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,8 @@ from crawler.outcome import Record
 
 Mode = Literal["new", "overwrite", "append"]
 """What becomes of a file that exists already: it is refused, replaced or continued."""
-_OPEN_AS: dict[Mode, Literal["xb", "wb", "ab"]] = {"new": "xb", "overwrite": "wb", "append": "ab"}
+_OPEN_AS: dict[Mode, Literal["xb", "ab"]] = {"new": "xb", "overwrite": "ab", "append": "ab"}
+"""Nothing is cut off before the file is known to be nobody else's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,9 @@ class FileSink:
             mode: Mode = "append" if is_special(self._path) else self._mode
             self._file = await aiofiles.open(self._path, _OPEN_AS[mode], buffering=0)
             self._regular = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
+            self._claim()
+            if mode == "overwrite":
+                os.ftruncate(self._file.fileno(), 0)
             self._position = await asyncio.to_thread(self._end_last_line) if self._mode == "append" else 0
             if self._syncs and self._regular:
                 await asyncio.to_thread(_sync_names, [self._path.parent, *new])
@@ -86,7 +91,8 @@ class FileSink:
                     f"{self._path} has {size} bytes, fewer than the {position} that were saved: it was changed since, "
                     "or the disk has lost them. Put it back, or begin anew with --fresh"
                 )
-            self._file = await aiofiles.open(self._path, "r+b" if size else "wb", buffering=0)
+            self._file = await aiofiles.open(self._path, "r+b" if size else "ab", buffering=0)
+            self._claim()
             self._position = position
             await asyncio.to_thread(self._cut_back)
         except FileNotFoundError as error:
@@ -96,6 +102,22 @@ class FileSink:
         except OSError as error:
             raise OutputError(f"cannot continue {self._path}: {_why(error)}") from error
         return position
+
+    def _claim(self) -> None:
+        """One owner for each file, among all processes: the system lets go of it with the process.
+
+        :raises OutputError: another crawl is writing it
+        """
+        if sys.platform == "win32" or not self._regular:
+            return
+        import fcntl
+
+        try:
+            fcntl.flock(self._file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputError(f"another crawl is writing {self._path}: wait for it, or name another file") from error
+        except OSError:
+            pass  # a file system without locks
 
     def _cut_back(self) -> None:
         descriptor = self._file.fileno()
@@ -160,6 +182,8 @@ class LazySink:
         self._is_open = False
 
     async def open(self, position: int | None = None) -> int:
+        if position and not self._path.exists():
+            position = 0  # it was deleted: people do that to diagnostics
         has_content = self._mode == "append" and self._path.is_file() and self._path.stat().st_size > 0
         if position or has_content:
             self._is_open = True
@@ -314,7 +338,11 @@ async def _write_all(file: Any, data: bytes) -> None:  # Any: aiofiles has no pu
     """An unbuffered write may be a short one."""
     view = memoryview(data)
     while view:
-        view = view[await file.write(view) :]
+        written = await file.write(view)
+        if written is None:  # a pipe that does not block, and is full
+            await asyncio.sleep(0.01)
+        else:
+            view = view[written:]
 
 
 def _why(error: OSError) -> str:
@@ -335,7 +363,10 @@ def _sync_names(folders: Sequence[Path]) -> None:
     if os.name == "nt":  # a folder cannot be opened there
         return
     for folder in folders:
-        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            descriptor = os.open(folder, os.O_RDONLY)
+        except PermissionError:
+            continue  # one may write in it, and not read
         try:
             os.fsync(descriptor)
         finally:

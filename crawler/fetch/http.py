@@ -50,6 +50,8 @@ _DNS_SECONDS = 300
 _DNS_NAMES = 100_000
 _ATTRIBUTE = re.compile(r";\s*(domain|path)\s*=([^;]*)", re.IGNORECASE)
 _MAX_AGE = re.compile(r"(;\s*max-age\s*=\s*)(\d{1,18})", re.IGNORECASE)
+_COOKIES_PER_HOST = 180
+"""Cookies of one host that a job keeps. RFC 6265, section 6.1, asks for 50; browsers have 150 to 180."""
 _DESCRIPTORS = 100_000
 """Open files to ask the system for: the most workers that there can be."""
 
@@ -169,12 +171,16 @@ class _Jar(CookieJar):
     def __init__(self, *, unsafe: bool, quote_cookie: bool) -> None:
         super().__init__(unsafe=unsafe, quote_cookie=quote_cookie)
         self._news: dict[str, Cookie] = {}
+        self._known: dict[str, set[str]] = {}
 
     def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
         super().update_cookies_from_headers(headers, response_url)
+        known = self._known.setdefault(response_url.raw_host or "", set())
         for line in headers:
             key = _cookie_key(line, response_url)
-            self._news[key] = Cookie(key, str(response_url), line, time())
+            if key in known or len(known) < _COOKIES_PER_HOST:
+                known.add(key)
+                self._news[key] = Cookie(key, str(response_url), line, time())
 
     def news(self) -> list[Cookie]:
         news, self._news = self._news, {}

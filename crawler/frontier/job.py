@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ from crawler.frontier.schema import FILE, connect, create, insert, reading, sign
 from crawler.outcome import Tally
 
 LOCK = "lock"
+_TRIES = 10
+"""Tries to get the lock, 0.02 s apart."""
 FOLDER = ".crawl"
 """Beside config.toml: one folder in it for each spider."""
 
@@ -59,12 +62,12 @@ class Overview(msgspec.Struct):
     tally: Tally
     waiting: int
     failed: int
-    ended: float | None
+    positions: dict[str, int]
+    """How far each output is committed, in bytes."""
     size: int
     """Bytes on disk."""
     owner: int | None
     """The process that works on it; None if none does."""
-    seeds_ended: bool = True
 
     @property
     def is_complete(self) -> bool:
@@ -85,7 +88,10 @@ class Job:
 
     def exists(self) -> bool:
         """Whether a job is there that was begun."""
-        return self.database.is_file() and self.database.stat().st_size > 0
+        try:
+            return self.database.stat().st_size > 0
+        except OSError:  # not there, or not ours to look at
+            return False
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -126,10 +132,16 @@ class Job:
 
     def _take(self) -> tuple[int, bool]:
         """The lock file, and whether it is ours now."""
+        tries = 0
         while True:
             lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
             if not _lock(lock):
-                return lock, False
+                tries += 1
+                if tries > _TRIES:
+                    return lock, False
+                os.close(lock)  # whoever only looks lets go at once
+                time.sleep(0.02)
+                continue
             try:
                 if os.path.samestat(os.fstat(lock), os.stat(self.folder / LOCK)):
                     return lock, True
@@ -157,7 +169,7 @@ class Job:
         except OSError:
             return None
         try:
-            return None if _lock(lock) else _pid(lock) or 0
+            return None if _lock(lock, shared=True) else _pid(lock) or 0
         finally:
             os.close(lock)
 
@@ -215,6 +227,7 @@ class Job:
             waiting, failed = (
                 connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("waiting", "failures")
             )
+            positions = dict(connection.execute("SELECT name, position FROM outputs"))
             spec = msgspec.json.decode(meta["spec"], type=Spec)
             tally = msgspec.json.decode(meta["tally"], type=Tally) if "tally" in meta else Tally()
         owner = None if is_mine else self.owner()
@@ -228,10 +241,9 @@ class Job:
             tally,
             waiting,
             failed,
-            meta.get("ended"),
-            sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file()),
+            positions,
+            sum(map(_size, self.folder.iterdir())),
             owner,
-            bool(meta.get("seeds_ended", 0)),
         )
 
 
@@ -255,8 +267,8 @@ def _remove(database: Path, endings: tuple[str, ...] = (*_LOGS, "")) -> None:
         raise StoreError(str(database), error.strerror or str(error)) from error
 
 
-def _lock(descriptor: int) -> bool:
-    """Whether this process has the lock now."""
+def _lock(descriptor: int, *, shared: bool = False) -> bool:
+    """Whether this process has the lock now; *shared* for those who only look."""
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -266,10 +278,17 @@ def _lock(descriptor: int) -> bool:
         else:
             import fcntl
 
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError:
         return False
     return True
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:  # a log that has just been written back
+        return 0
 
 
 def _pid(descriptor: int) -> int | None:

@@ -118,7 +118,9 @@ def _existing(path: Path) -> sqlite3.Connection:
         if found is None or found[0] != VERSION:
             version = found[0] if found else "none"
             raise StoreError(
-                str(path), f"it was written by another version of this program (format {version}, not {VERSION})"
+                str(path),
+                f"it was written by another version of this program (format {version}, not {VERSION}): go on with that "
+                "one, or begin a new job with --fresh",
             )
     except BaseException:
         connection.close()
@@ -148,6 +150,8 @@ def _words(error: sqlite3.Error) -> tuple[str, bool]:
     for prefix, text in _WORDS.items():
         if name.startswith(prefix):
             return text, False
+    if "no such table" in str(error) or "no such column" in str(error):
+        return "a table is missing", True
     if "decode" in str(error):  # the module's own error; its text has the whole value in it, which may be a secret
         return "it holds text that is none", True
     return f"SQLite says: {str(error)[:200]}", False
@@ -164,7 +168,6 @@ _WORDS = {
 _DAMAGE = {
     "SQLITE_CORRUPT": "its pages do not fit together",
     "SQLITE_NOTADB": "the file is no database",
-    "SQLITE_ERROR": "a table is missing",
 }
 
 
@@ -179,9 +182,11 @@ def insert(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[Any,
     """
     if not rows:
         return
-    marks = f"({','.join('?' * len(rows[0]))})"
-    for start in range(0, len(rows), _ROWS):
-        some = rows[start : start + _ROWS]
+    width = len(rows[0])
+    marks = f"({','.join('?' * width)})"
+    at_once = min(_ROWS, connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // width)
+    for start in range(0, len(rows), at_once):
+        some = rows[start : start + at_once]
         values = [value for row in some for value in row]
         connection.execute(f"{verb} INTO {table} VALUES {','.join([marks] * len(some))}", values)
 

@@ -29,6 +29,8 @@ from crawler.response import Cookie, RobotsFile
 R = TypeVar("R")
 
 _EXAMPLES = 3
+_URL, _DETAIL, _TRACE = 4_000, 2_000, 20_000
+"""Characters that are kept of a failure: a site, or an author's message, may have any number of them."""
 _DEEP = 10_000
 """URLs too deep that are written down in one run: there may be fifty on each page of the last level."""
 
@@ -205,7 +207,7 @@ class _Rows:
             tally = msgspec.json.encode(batch.tally).decode()
             self.meta += [("tally", tally), ("seeds_drawn", batch.seeds_drawn), ("seeds_ended", batch.seeds_ended)]
         if batch.ended is not None:
-            self.meta += [("state", batch.ended), ("ended", now)]
+            self.meta.append(("state", batch.ended))
 
 
 def _finished_row(outcome: Outcome, now: int) -> tuple[Any, ...]:  # Any: SQLite's plain types
@@ -227,11 +229,11 @@ def _failure_row(failure: Failure, entry: Entry | None, now: int) -> tuple[Any, 
         failure.status,
         failure.attempts,
         now,
-        clean(failure.url),
+        clean(failure.url[:_URL]),
         failure.referrer,
         failure.callback,
-        clean(failure.detail),
-        clean(failure.traceback),
+        clean(failure.detail[:_DETAIL]),
+        clean(failure.traceback[-_TRACE:]),
         *kept,
     )
 

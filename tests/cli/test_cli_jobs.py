@@ -93,7 +93,7 @@ def test_a_resume_may_name_the_output_again_but_no_other(start, crawl, project):
 
     ended = crawl("books", "--resume", "-o", "other.jsonl")
     assert ended.code == USAGE
-    assert f"this job writes to -o {project.root / 'books.jsonl'}: a resume goes on there" in ended.err
+    assert f"this job writes to {project.root / 'books.jsonl'}, and a resume goes on there" in ended.err
 
     assert crawl("books", "--resume", "-o", "./books.jsonl").code == COMPLETE
 
@@ -115,7 +115,9 @@ def test_a_job_may_have_a_folder_of_its_own(start, crawl, project):
 
     assert not (project.root / ".crawl").exists()
     assert crawl("books", "-o", "-").code == COMPLETE
-    assert "crawl books --resume --job kept/here" in crawl("books", "--job", "kept/here").err
+    refused = crawl("books", "--job", "kept/here", "-a", "b=c d").err
+    assert "\n  crawl books --resume --job kept/here " in refused
+    assert "\n  crawl books --fresh --job kept/here -a 'b=c d'  gives it up" in refused
     assert crawl("books", "--resume", "--job", "kept/here").code == COMPLETE
     assert len(project.lines("books.jsonl")) == 20
 
@@ -138,6 +140,7 @@ def test_resume_of_a_complete_job_does_nothing(crawl, project):
         COMPLETE,
         [
             "books is complete: 20 items, and nothing is left to fetch",
+            "  failed    1 URL: `crawl retry books` lets them wait again",
             "  missing   a.jsonl is not there any more; --fresh crawls anew",
         ],
     )
@@ -177,7 +180,7 @@ def test_a_trial_is_replaced_and_it_is_said(crawl, project):
     ended = crawl("books", "-o", "b.jsonl", "--max-pages", 5)
 
     assert ended.code == LIMIT
-    assert ended.err.startswith("books begins anew: its last job (stopped at max_pages; 3 pages, ")
+    assert ended.err.startswith("books begins anew, in the place of its last job (stopped at max_pages; 3 pages, ")
     assert "5 pages" in ended.err
 
 
@@ -293,8 +296,10 @@ def test_a_url_that_was_given_up_gets_another_chance(crawl, serve, project):
     pages["/gone"] = '<a href="/new">new</a>'
     pages["/new"] = ""
 
-    assert crawl("retry", "site", "--reason", "timeout").err == "0 URLs put back\n"
-    assert crawl("retry", "site").err == "1 URL put back; `crawl site.py --resume` fetches them\n"
+    told = " for timout; there are: 1 http_404\n"
+    assert crawl("retry", "site", "--reason", "timout").err == f"0 URLs put back{told}"
+    assert crawl("failures", "site", "--reason", "timout").err == f"crawl: no URL was given up{told}"
+    assert crawl("retry", "site").err == "1 URL put back; `crawl site.py --resume` fetches it\n"
     assert crawl("why", f"{url}gone", "site").out.startswith(f"waiting: discovered on {url}, not fetched yet")
     assert crawl("site.py", "-o", "b.jsonl").code == USAGE
     ended = crawl("site.py", "--resume")
@@ -317,7 +322,7 @@ def test_why_answers_for_every_url(crawl, site):
     assert f"found on {site}" in why("gone")
     assert why("secret/x") == "robots: the site's robots.txt forbids it, line 3: Disallow: /secret\n"
     assert why("a/deep/er") == f"too deep: 3 links from a seed on {site}a/deep; max_depth = 2\n"
-    assert why("never").startswith("never discovered: no page that was fetched links to it\n")
+    assert why("never").startswith("never discovered: no callback asked for it (a page may")
     assert why("http://elsewhere.test/").startswith("out of scope: elsewhere.test is not among the hosts of the crawl")
     assert "those of the seeds: 127.0.0.1" in why("http://elsewhere.test/")
     assert f"it is a duplicate of {site}a, which was found first" in why("%61")
@@ -370,4 +375,95 @@ def test_a_reader_that_has_enough_leaves_a_trial(start, crawl, project):
     ended = crawl("books", "-o", "-")
 
     assert ended.code == COMPLETE
-    assert ended.err.startswith("books begins anew: its last job (its reader went away; ")
+    assert ended.err.startswith("books begins anew, in the place of its last job (its reader went away; ")
+
+
+def test_a_resume_does_not_cut_off_what_others_wrote(crawl, site, project):
+    crawl("site.py", "-o", "a.jsonl", "--max-pages", 2)
+    crawl("books", "-o", "a.jsonl", "--append", "--max-items", 3)
+    before = (project.root / "a.jsonl").read_bytes()
+
+    ended = crawl("site.py", "--resume")
+
+    assert ended.code == USAGE
+    assert "bytes longer than this job left it, and a resume would cut them off" in ended.err
+    assert (project.root / "a.jsonl").read_bytes() == before
+
+
+def test_two_crawls_do_not_write_one_file(start, crawl, site, project):
+    process = start("books", "-o", "a.jsonl", "--set", "delay=0.05")
+    wait_for(lambda: (project.root / "a.jsonl").is_file() and len(project.lines("a.jsonl")) >= 1)
+
+    for mode in ("--append", "--overwrite"):
+        ended = crawl("site.py", "-o", "a.jsonl", mode)
+        assert ended.code == USAGE
+        assert "another crawl is writing a.jsonl: wait for it, or name another file" in ended.err
+
+    assert process.wait(30) == COMPLETE
+    assert len(project.lines("a.jsonl")) == 20
+
+
+def test_fresh_does_not_give_up_the_job_of_another_spider(crawl, site, project):
+    crawl("site.py", "--job", "kept", "-o", "-", "--max-pages", 2)
+
+    ended = crawl("books", "--job", "kept", "--fresh", "-o", "-")
+
+    assert ended.code == USAGE
+    assert "holds a job of the spider 'site'" in ended.err
+
+
+def test_a_begin_that_fails_gives_no_job_up(crawl, site, project):
+    project.write("a.jsonl", "")
+    crawl("site.py", "-o", "b.jsonl", "--max-pages", 2)
+    text = SITE.format(url=site) + "\n    def opened(self):\n        raise RuntimeError('no login')\n"
+    project.write("site.py", text)
+
+    assert crawl("site.py", "--fresh", "-o", "c.jsonl").code == NOTHING_WORKED
+
+    project.write("site.py", SITE.format(url=site))
+    assert crawl("site.py", "--resume").code == COMPLETE
+    assert len(project.lines("b.jsonl")) == 5
+
+
+def test_a_retry_after_a_limit_is_no_trial_of_that_limit(crawl, site, project):
+    crawl("site.py", "-o", "a.jsonl", "--max-pages", 4)
+    assert crawl("retry", "site").code == COMPLETE
+    assert crawl("site.py", "--resume").code == COMPLETE
+    assert len(project.lines("a.jsonl")) == 5
+
+
+def test_a_limit_that_was_reached_costs_no_request_more(crawl, site, project):
+    crawl("site.py", "-o", "a.jsonl", "--max-items", 2)
+    state = Job(project.root / ".crawl" / "site").overview()
+    requests = state.tally.requests
+
+    assert crawl("site.py", "--resume", "--max-items", 2).code == LIMIT
+
+    assert Job(project.root / ".crawl" / "site").overview().tally.requests == requests
+
+
+def test_half_a_character_in_a_link_costs_that_link(crawl, serve, project):
+    url = serve({"/": "", "/b": ""})
+    body = 'yield {"url": page.url}\n        yield Request("http://h.test/\\ud800x")\n        yield page.follow("/b")'
+    project.write(
+        "odd.py",
+        "from crawler import Request, Spider\n\n\nclass Odd(Spider):\n"
+        f"    start_urls = [{url!r}]\n\n    def parse(self, page):\n        {body}\n",
+    )
+
+    ended = crawl("odd.py", "-o", "-")
+
+    assert ended.code == COMPLETE
+    assert len(ended.items) == 2
+
+
+def test_a_rejected_item_is_told_by_why(crawl, serve, project):
+    url = serve({"/": ""})
+    project.write(
+        "typed.py",
+        "from crawler import Item, Spider\n\n\nclass Book(Item):\n    price: float\n\n\nclass Typed(Spider):\n"
+        f"    start_urls = [{url!r}]\n\n    def parse(self, page):\n        yield Book(price='free')\n",
+    )
+    crawl("typed.py", "-o", "-")
+
+    assert ", 0 items, 1 rejected; Book.price: " in crawl("why", url).out
