@@ -105,8 +105,7 @@ class Worker:
     def restore(self, items: int) -> None:
         """Earlier runs of the job gave so many."""
         self._items = items
-        if self._options.max_items is not None and items >= self._options.max_items:
-            self._stop("max_items")
+        self._within_limit([])
 
     async def work(self) -> None:
         """Lease, visit, hand over the outcome; until the frontier gives no more."""
@@ -283,26 +282,27 @@ class Worker:
             self._count_error()
             log.warning("on_failure raised at %s\n%s", request.url, error.trace)
             harvest = Harvest()
-        room = len(harvest.records) if self._options.max_items is None else self._options.max_items - self._items
-        records = harvest.records[: max(0, room)]
-        self._items += len(records)
-        if self._options.max_items is not None and self._items >= self._options.max_items:
-            self._stop("max_items")
-        outcome = self._finished(entry, harvest, records)
+        outcome = self._finished(entry, harvest, self._within_limit(harvest.records))
         outcome.verdict, outcome.failure, outcome.sent = Verdict.FAILED, failure, sent
         return outcome
 
     def _outcome(self, entry: Entry, harvest: Harvest) -> Outcome | None:
         """What was harvested, within the crawl's bounds; None if there is no room for any of it."""
-        records = harvest.records[entry.taken :]
-        limit = self._options.max_items
-        if limit is not None and self._items + len(records) >= limit:
-            self._stop("max_items")
-            room = limit - self._items
-            if room < len(records):
-                return self._part(entry, records[:room])
-        self._items += len(records)
+        wanted = harvest.records[entry.taken :]
+        records = self._within_limit(wanted)
+        if len(records) < len(wanted):
+            return self._part(entry, records)
         return self._finished(entry, harvest, records)
+
+    def _within_limit(self, records: list[Record]) -> list[Record]:
+        """Those of *records* that ``max_items`` has room for; with the last one the crawl stops."""
+        limit = self._options.max_items
+        if limit is not None:
+            records = records[: max(0, limit - self._items)]
+        self._items += len(records)
+        if limit is not None and self._items >= limit:
+            self._stop("max_items")
+        return records
 
     def _finished(self, entry: Entry, harvest: Harvest, records: list[Record]) -> Outcome:
         for reject in harvest.rejects:
@@ -321,7 +321,6 @@ class Worker:
         """The first items of a page, up to ``max_items``: it waits on, and a crawl with room for more goes on there."""
         if not records:
             return None
-        self._items += len(records)
         entry.taken += len(records)
         entry.attempts = 0
         return Outcome(entry, Verdict.RETRY, records)

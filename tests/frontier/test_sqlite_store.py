@@ -311,7 +311,7 @@ async def test_a_database_of_another_version_is_left_as_it_is(job: Job, change: 
         connection.execute(change)
     before = dump(job.database)
 
-    assert await told(job) == f"it was written by another version of this program ({found})"
+    assert (await told(job)).startswith(f"it was written by another version of this program ({found}): ")
 
     for work in (job.overview, lambda: put_back(job), lambda: job.resume(SPEC, syncs=False)):
         with pytest.raises(StoreError, match="another version"):
@@ -511,7 +511,6 @@ async def test_a_job_that_ended_says_why(store: SqliteStore, job: Job, ended: st
 
     assert (found.state, found.owner, found.tally, found.waiting) == (ended, None, Tally(3, 2), 1)
     assert (found.spec, found.folder, found.has_outcomes) == (SPEC, job.folder, True)
-    assert found.ended is not None
     assert found.size > 4096
     assert found.is_complete is False  # one waits
 
