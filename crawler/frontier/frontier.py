@@ -19,8 +19,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from crawler.frontier.lessons import Lessons
 from crawler.frontier.schedule import HostSchedule
-from crawler.frontier.store import Batch, Learned, Restored, Store
+from crawler.frontier.store import Batch, Restored, Store
 from crawler.frontier.window import Window
 from crawler.outcome import Outcome, Verdict
 from crawler.politeness.pace import Manners
@@ -29,8 +30,6 @@ from crawler.urls.fingerprint import fingerprint, fingerprints
 from crawler.urls.scope import Scope
 from crawler.urls.url import address
 
-_CRAWL_DELAYS = 50_000
-"""Hosts whose Crawl-delay is remembered while nothing of them waits. Either scheme's robots.txt may have asked for it."""
 _SEED_WINDOW = 10_000
 """Waiting requests past which no more seeds are drawn: ``start()`` may yield millions."""
 
@@ -78,9 +77,7 @@ class Frontier:
         self._window = Window()
         self._thin = asyncio.Event()
         self._number = 0
-        self._before: dict[str, Learned] | None = None
-        self._learned: dict[str, Entry] = {}
-        self._crawl_delays: dict[str, float] = {}
+        self._lessons = Lessons(manners)
         self._out: set[int] = set()  # numbers that the store has, and that must not be read from it
         self._ended: list[int] = []  # those of them whose outcome is in the group that is being filled
         self._ending: dict[int, list[int]] = {}
@@ -123,7 +120,7 @@ class Frontier:
         self._window = Window(restored.waiting)
         self._number = restored.number
         self._pages = restored.tally.pages
-        self._before = restored.hosts
+        self._lessons.restore(restored.hosts)
         for hostname in restored.seed_hosts:
             self._scope.grow(hostname)
         self._thin.set()
@@ -207,12 +204,10 @@ class Frontier:
 
     def _recall(self, host: str, hostname: str) -> None:
         """A host that is new to this run: an earlier one may owe it a rest, and asked it not long ago."""
-        if self._before is None:
-            return
-        learned = self._before.pop(host, None)
-        rest = max(learned.rest if learned else 0.0, self._manners.of(hostname).pause(hostname))
-        if rest or learned:
-            self._schedule.remember(host, learned.refusals if learned else 0, self._begun + rest)
+        owed = self._lessons.owed(host, hostname)
+        if owed is not None:
+            refusals, rest = owed
+            self._schedule.remember(host, refusals, self._begun + rest)
 
     def seal(self) -> int:
         """The number of the group that holds all that was queued so far and is not committed."""
@@ -225,28 +220,11 @@ class Frontier:
 
         :raises StoreError: it cannot be written
         """
-        batch.hosts = self._lessons()
+        batch.hosts = self._lessons.news(self._loop.time(), self._schedule.learned)
         await self._store.commit(batch)
         self._out.difference_update(self._ending.pop(group))
         if self._window.committed(group) or self._window.may_scan(self._schedule.hosts):
             self._thin.set()
-
-    def _lessons(self) -> list[Learned]:
-        """What the hosts taught that is not in the store yet."""
-        if not self._learned:
-            return []
-        changed, self._learned = self._learned, {}
-        now = self._loop.time()
-        return [self._lesson(entry, now) for entry in changed.values()]
-
-    def _lesson(self, entry: Entry, now: float) -> Learned:
-        refusals, ready_at, pause = self._schedule.learned(entry.host)
-        own = self._manners.of(entry.hostname).pause(entry.hostname)
-        asked = pause if pause > own else 0.0
-        left = max(ready_at - now, 0.0)
-        if left > pause:
-            self._learned[entry.host] = entry  # until it is over, or the next run would wait for it again
-        return Learned(entry.host, max(left, asked), refusals)
 
     async def stock(self) -> None:
         """Read from the store what comes next, whenever memory runs low of it; until cancelled.
@@ -310,12 +288,9 @@ class Frontier:
         """
         hostname, host = entry.hostname, entry.host
         if crawl_delay:
-            self._learned[host] = entry
-            self._crawl_delays[host] = max(crawl_delay, self._crawl_delays.get(host, 0.0))
-            if len(self._crawl_delays) > _CRAWL_DELAYS:
-                del self._crawl_delays[next(iter(self._crawl_delays))]
+            self._lessons.note(entry)
         politeness = self._manners.of(hostname)
-        pause = politeness.pause(hostname, self._crawl_delays.get(host))
+        pause = politeness.pause(hostname, self._lessons.crawl_delay(host, crawl_delay))
         self._schedule.set_limits(entry.host, entry, 1 if alone else politeness.concurrency_per_host, pause)
         if self._workers:
             self._settle()  # more of that host's requests may be asked now
@@ -324,7 +299,7 @@ class Frontier:
     def refuse(self, entry: Entry, retry_after: float | None) -> None:
         """*entry*'s host said "too much": it rests, for all its URLs."""
         times = self._schedule.refused(entry.host)
-        self._learned[entry.host] = entry
+        self._lessons.note(entry)
         rest = self._manners.of(entry.hostname).rest_after_refusal(times, retry_after)
         self.rest(entry, rest)
 
@@ -335,7 +310,7 @@ class Frontier:
     def accept(self, entry: Entry) -> None:
         """*entry*'s host answered."""
         if self._schedule.accepted(entry.host):
-            self._learned[entry.host] = entry
+            self._lessons.note(entry)
 
     def put_back(self, entry: Entry, *, sent: bool = True) -> None:
         """End the lease of *entry* without an outcome: it goes first again (its robots.txt was asked instead)."""
