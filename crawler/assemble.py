@@ -42,16 +42,24 @@ _OTHER_NAMES = {"start_requests": "start", "custom_settings": "settings", "start
 """Names that are not read -> the right ones."""
 
 
-def _sqlite(job: Job | None, syncs: bool) -> Store:
+Begin = Callable[[], None] | None
+
+
+def _sqlite(job: Job | None, syncs: bool, begin: Begin) -> Store:
     assert job is not None
-    return SqliteStore(job.database, syncs=syncs)
+    return SqliteStore(job.database, syncs=syncs, begin=begin)
 
 
-STORES: dict[str, Callable[[Job | None, bool], Store]] = {
+def _memory(job: Job | None, syncs: bool, begin: Begin) -> Store:
+    return MemoryStore()
+
+
+STORES: dict[str, Callable[[Job | None, bool, Begin], Store]] = {
     "sqlite": _sqlite,
-    "memory": lambda job, syncs: MemoryStore(),
+    "memory": _memory,
 }
-"""Where a frontier is kept. Each is made from the job, and whether a commit must survive a power cut."""
+"""Where a frontier is kept. Each is made from the job, whether a commit must survive a power cut, and what makes the job
+ready to be opened."""
 
 
 def build_spider(spider_type: type[Spider], args: dict[str, Any]) -> Spider:  # Any: what its constructor takes
@@ -181,7 +189,7 @@ def assemble(
     outputs: Sequence[Output],
     fetcher: Fetcher | None = None,
     job: Job | None = None,
-    begin: Callable[[], None] | None = None,
+    begin: Begin = None,
     *,
     is_resumed: bool = False,
 ) -> Crawl:
@@ -193,7 +201,7 @@ def assemble(
     keep_freed_memory()
     stats = Stats()
     syncs = settings.options(ExportOptions).durability == "power"
-    store = STORES["memory" if job is None else "sqlite"](job, syncs)
+    store = STORES["memory" if job is None else "sqlite"](job, syncs, begin)
     politeness = settings.options(Politeness)
     if isinstance(fetcher, CannedFetcher) and politeness.delay is None:
         politeness = replace(politeness, delay=0.0)  # nobody is at the other end
@@ -212,7 +220,7 @@ def assemble(
 
     committer = Committer(frontier, outputs[:-1], outputs[-1], stats, options, news)
     stages = Stages(frontier, fetcher, robots, manners, pool, committer, stats)
-    return Crawl(spider, stages, store, outputs, settings.options(Retry), settings.options(EngineOptions), begin)
+    return Crawl(spider, stages, store, outputs, settings.options(Retry), settings.options(EngineOptions))
 
 
 def _filled(output: str, spider_name: str) -> str:

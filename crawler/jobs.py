@@ -114,6 +114,9 @@ def planned(project: Project, spider: type[Spider], wish: Wish) -> Iterator[Plan
     :raises StoreError: the job cannot be read
     """
     settings = _resolved(project, spider, wish, wish.sets)
+    for name in wish.outputs:
+        if name != _legible(name):
+            raise UsageError(f"-o {_legible(name)}: this name is no UTF-8 text, as the name of a dataset must be")
     keeps = wish.keeps and settings.options(FrontierOptions).store != "memory"
     if not keeps and (wish.choice or wish.folder):
         raise UsageError("this crawl keeps no state that could be gone on with: set store=sqlite, and name an output")
@@ -139,6 +142,11 @@ def planned(project: Project, spider: type[Spider], wish: Wish) -> Iterator[Plan
             if before is None and plan.is_begun:
                 _take_back(plan)
             raise
+
+
+def _legible(name: str) -> str:
+    """*name* with a question mark for each byte that is no text."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def _take_back(plan: Plan) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from typing import Any, Protocol
 
@@ -84,10 +84,7 @@ class Crawl:
         outputs: Sequence[Output],
         retry: Retry,
         options: EngineOptions,
-        begin: Callable[[], None] | None = None,
     ) -> None:
-        """*begin* makes the store ready to be opened; it may block."""
-        self._begin = begin
         self.spider = spider
         self.stats = stages.stats
         self.frontier = stages.frontier
@@ -113,8 +110,6 @@ class Crawl:
             closing.push_async_callback(self._stages.processes.close)
             await self._call_opened()  # before there is an output: one that stays empty would be in the next run's way
             try:
-                if self._begin is not None:
-                    await asyncio.to_thread(self._begin)
                 closing.push_async_callback(self._store.close)
                 restored = await self._store.open()
                 self._restore(restored)

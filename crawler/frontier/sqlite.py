@@ -40,9 +40,21 @@ class SqliteStore:
 
     keeps = True
 
-    def __init__(self, path: Path, *, syncs: bool, executor: Executor | None = None) -> None:
-        """*syncs* whether a commit survives a power cut; *executor* runs one thing at a time."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        syncs: bool,
+        executor: Executor | None = None,
+        begin: Callable[[], None] | None = None,
+    ) -> None:
+        """
+        :param syncs: whether a commit survives a power cut
+        :param executor: runs one thing at a time
+        :param begin: called in the store's thread before the database is opened: it may make it
+        """
         self.seed = 0
+        self._begin = begin
         self._path = path
         self._syncs = syncs
         self._thread = executor or ThreadPoolExecutor(1, "frontier")
@@ -96,6 +108,8 @@ class SqliteStore:
         return self._connection.execute(query, values).fetchall()
 
     def _open(self) -> Restored:
+        if self._begin is not None:
+            self._begin()
         self._connection = connect(self._path, syncs=self._syncs)
         meta: dict[str, Any] = dict(self._rows("SELECT key, value FROM meta"))  # Any: SQLite's plain types
         self.seed = meta["seed"] % 2**64

@@ -296,7 +296,6 @@ POINTS: dict[str, Callable[[], None]] = {
     "anew: the new database is made, the old one in its place": lambda: after(job_module, "create"),
     "anew: before the old log is removed": lambda: before(Path, "unlink", named(f"{FILE}-wal")),
     "anew: the old log is removed": lambda: after(Path, "unlink", named(f"{FILE}-wal")),
-    "anew: the old database is removed": lambda: after(Path, "unlink", named(FILE)),
     "anew: the new database is in its place": lambda: after(os, "replace", to_database),
     # a job is gone on with
     "resuming: before its state is set": lambda: before(Job, "resume"),

@@ -36,7 +36,7 @@ class Place:
     stores: list[Store] = field(default_factory=list)
 
     async def open(self) -> tuple[Store, Restored]:
-        store = STORES[self.name](self.job, False)
+        store = STORES[self.name](self.job, False, None)
         self.stores.append(store)
         return store, await store.open()
 
@@ -57,7 +57,7 @@ def a_place(name: str, folder: Path) -> Place:
     return Place(name, job)
 
 
-KEEPERS = [name for name in sorted(STORES) if STORES[name](Job(Path("nowhere")), False).keeps]
+KEEPERS = [name for name in sorted(STORES) if STORES[name](Job(Path("nowhere")), False, None).keeps]
 
 
 @pytest.fixture(params=sorted(STORES))
@@ -181,7 +181,7 @@ async def test_outcomes_of_every_kind_are_committed(store: Store) -> None:
 
 
 async def test_a_store_may_be_closed_before_it_was_opened(place: Place) -> None:
-    await STORES[place.name](place.job, False).close()
+    await STORES[place.name](place.job, False, None).close()
 
 
 async def test_a_host_and_an_origin_of_which_nothing_is_known_have_nothing(store: Store) -> None:
