@@ -49,8 +49,8 @@ class Request(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
             _set(self, "url", _url_text(given[0]))
         if type(given[1]) is not str:
             _set(self, "callback", callback_name(given[1]))
-        if not self.callback.isascii():
-            _text(self.callback, "callback")
+        elif given[1] != "parse":
+            _text(given[1], "callback")
         if self.method != "GET":
             _set(self, "method", _text(self.method, "method").upper())
         if self.headers or self.headers is None:
@@ -59,7 +59,7 @@ class Request(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
             _set(self, "cookies", _texts(self.cookies, "cookies"))
         if self.meta or self.meta is None:
             _set(self, "meta", plain(_mapping(self.meta, "meta"), "meta"))
-        if self.priority != 0 or type(self.priority) is not int or type(self.unique) is not bool:
+        if self.priority or type(self.priority) is not int or type(self.unique) is not bool:
             self._check_order()
         if self.body is not None or self.json is not None or self.form is not None:
             self._check_payload()

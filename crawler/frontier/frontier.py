@@ -70,6 +70,7 @@ class Frontier:
         self, store: Store, scope: Scope, manners: Manners, options: FrontierOptions = FrontierOptions()
     ) -> None:
         self._store = store
+        self._keeps = store.keeps
         self._scope = scope
         self._manners = manners
         self._options = options
@@ -179,7 +180,7 @@ class Frontier:
 
     def _place(self, entry: Entry) -> None:
         schedule, host, key = self._schedule, entry.host, entry.key
-        if not self._store.keeps:
+        if not self._keeps:
             schedule.add(host, entry, key)
             return
         window, held = self._window, schedule.held(host)
@@ -360,10 +361,10 @@ class Frontier:
         entry = self._schedule.take(self._loop.time())
         if entry is not None:
             self._leased += 1
-            if self._store.keeps:
+            if self._keeps:
                 self._out.add(entry.number)
-            if self._window.outside or self._window.has_tail(entry.host):
-                self._look_after(entry.host)
+                if self._window.is_partial:
+                    self._look_after(entry.host)
         return entry
 
     def _look_after(self, host: str) -> None:

@@ -54,6 +54,11 @@ class Window:
         self._shrink_at = 2 * _TOTAL
         self._looked = 0  # whoever fell asleep in the groups up to this one has been looked for
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether memory may not hold everything that waits."""
+        return self.outside > 0 or bool(self._tails)
+
     def has_tail(self, host: str) -> bool:
         """Whether *host* is awake and has more in the store."""
         tail = self._tails.get(host)
