@@ -10,15 +10,14 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from crawler.assemble import assemble, build_spider, outputs_of
+from crawler.assemble import assemble, build_spider, crawl_of
 from crawler.config import Project, Settings, find_project, resolve
-from crawler.engine.crawl import Crawl, Output, Report
+from crawler.engine.crawl import Crawl, Report
 from crawler.engine.stats import Stats
 from crawler.errors import UsageError
 from crawler.export.sink import MemorySink, Mode, NullSink, StreamSink
@@ -173,14 +172,8 @@ def run(
         project = find_project(Path.cwd())
         items, rejects = MemorySink(), MemorySink()
         with planned(project, spider_type, wish) as plan:
-            made = build_spider(spider_type, plan.args)
-            outputs: Sequence[Output] = [items, rejects]
-            if plan.outputs or plan.job is not None:
-                outputs = outputs_of(plan, spider_type.name, project)
-            begin = partial(plan.begin, made, [output.name for output in outputs[:-1]], outputs[-1].name)
-            crawl = assemble(
-                made, plan.args, plan.settings, outputs, fetcher, plan.job, begin, is_resumed=plan.is_resumed
-            )
+            outputs = () if plan.outputs or plan.job is not None else (items, rejects)
+            crawl, _ = crawl_of(plan, spider_type, project, outputs=outputs, fetcher=fetcher)
             with stopped_by_signals(crawl):
                 report = await crawl.run()
         if not names:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,7 @@ def build_outputs(
             outputs.append(FileSink(path, format_of(name), mode, syncs=syncs))
             files.append(path)
     beside = files[0] if files else _unused(project.root / _filled(options.output, spider_name))
-    stem = beside.name[: len(beside.name) - len(ending_of(beside.name))]
+    stem, _ = _split(beside)
     rejects = Path(rejects_name) if rejects_name else beside.with_name(f"{stem}.rejects.jsonl")
     refuse_existing(rejects, "append")  # it may be there, but no directory
     if rejects.resolve() in [path.resolve() for path in files]:
@@ -177,9 +178,27 @@ def build_outputs(
     return outputs
 
 
-def outputs_of(plan: Plan, spider_name: str, project: Project, stdout: int = 1) -> list[Output]:
-    """:func:`build_outputs` for what is planned."""
-    return build_outputs(plan.outputs, plan.settings, spider_name, project, plan.mode, stdout, plan.rejects)
+def crawl_of(
+    plan: Plan,
+    spider_type: type[Spider],
+    project: Project,
+    *,
+    stdout: int = 1,
+    outputs: Sequence[Output] = (),
+    fetcher: Fetcher | None = None,
+) -> tuple[Crawl, Sequence[Output]]:
+    """The crawl that is planned, and where it writes.
+
+    :param outputs: instead of those of the plan
+    :raises UsageError: as :func:`build_spider` and :func:`build_outputs`
+    """
+    spider = build_spider(spider_type, dict(plan.args))
+    sinks = outputs or build_outputs(
+        plan.outputs, plan.settings, spider_type.name, project, plan.mode, stdout, plan.rejects
+    )
+    begin = partial(plan.begin, spider, [sink.name for sink in sinks[:-1]], sinks[-1].name)
+    crawl = assemble(spider, plan.args, plan.settings, sinks, fetcher, plan.job, begin, is_resumed=plan.is_resumed)
+    return crawl, sinks
 
 
 def assemble(
@@ -234,9 +253,14 @@ def _filled(output: str, spider_name: str) -> str:
 def _unused(path: Path) -> Path:
     """*path*, or with a number behind it if a crawl began in the same second."""
     number, free = 1, path
-    ending = ending_of(path.name)
-    stem = path.name[: len(path.name) - len(ending)]
+    stem, ending = _split(path)
     while free.exists():
         number += 1
-        free = path.with_name(f"{stem}-{number}{path.name[len(stem) :]}")
+        free = path.with_name(f"{stem}-{number}{ending}")
     return free
+
+
+def _split(path: Path) -> tuple[str, str]:
+    """Its name without, and the ending that names its format."""
+    length = len(path.name) - len(ending_of(path.name))
+    return path.name[:length], path.name[length:]

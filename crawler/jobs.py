@@ -21,7 +21,7 @@ from crawler.errors import CrawlerError, JobError, JobUnfinished, StoreError, Us
 from crawler.export.sink import ExportOptions, Mode
 from crawler.frontier.frontier import FrontierOptions
 from crawler.frontier.job import FOLDER, Job, Overview, Spec
-from crawler.request import plain
+from crawler.request import legible, plain
 from crawler.spider import Spider
 
 Choice = Literal["resume", "fresh"] | None
@@ -115,8 +115,8 @@ def planned(project: Project, spider: type[Spider], wish: Wish) -> Iterator[Plan
     """
     settings = _resolved(project, spider, wish, wish.sets)
     for name in wish.outputs:
-        if name != _legible(name):
-            raise UsageError(f"-o {_legible(name)}: this name is no UTF-8 text, as the name of a dataset must be")
+        if name != legible(name):
+            raise UsageError(f"-o {legible(name)}: this name is no UTF-8 text, as the name of a dataset must be")
     keeps = wish.keeps and settings.options(FrontierOptions).store != "memory"
     if not keeps and (wish.choice or wish.folder):
         raise UsageError("this crawl keeps no state that could be gone on with: set store=sqlite, and name an output")
@@ -142,11 +142,6 @@ def planned(project: Project, spider: type[Spider], wish: Wish) -> Iterator[Plan
             if before is None and plan.is_begun:
                 _take_back(plan)
             raise
-
-
-def _legible(name: str) -> str:
-    """*name* with a question mark for each byte that is no text."""
-    return name.encode("utf-8", "replace").decode()
 
 
 def _take_back(plan: Plan) -> None:
@@ -268,10 +263,8 @@ def _go_on(plan: Plan, before: Overview, project: Project, spider: type[Spider],
 def _end_whole(given_up: Overview) -> None:
     """What a job that died wrote after its last commit may be half a record: its datasets end with a whole one."""
     if given_up.state == "died":
-        for name, position in given_up.positions.items():
-            path = Path(name)
-            if name != "-" and path.is_file() and path.stat().st_size > position:
-                os.truncate(path, position)
+        for path, position, _ in _longer(given_up):
+            os.truncate(path, position)
 
 
 def _refuse_longer(before: Overview) -> None:
@@ -279,15 +272,20 @@ def _refuse_longer(before: Overview) -> None:
 
     :raises JobError: an output is longer than the job left it
     """
-    if before.state == "died":
-        return
-    for name, position in before.positions.items():
-        path = Path(name)
-        if name != "-" and path.is_file() and (more := path.stat().st_size - position) > 0:
+    if before.state != "died":
+        for path, position, size in _longer(before):
             raise JobError(
-                f"{name} is {more} bytes longer than this job left it, and a resume would cut them off: take them out, "
-                f"or begin a new job with --fresh"
+                f"{path} is {size - position} bytes longer than this job left it, and a resume would cut them off: take "
+                "them out, or begin a new job with --fresh"
             )
+
+
+def _longer(job: Overview) -> Iterator[tuple[Path, int, int]]:
+    """The outputs that have more than *job* committed: path, bytes committed, bytes there are."""
+    for name, position in job.positions.items():
+        path = Path(name)
+        if name != "-" and path.is_file() and (size := path.stat().st_size) > position:
+            yield path, position, size
 
 
 def _remembered(before: Overview) -> dict[str, Any]:

@@ -137,6 +137,11 @@ def hostname_of(host: str) -> str:
     return name if name and port.isdigit() else host
 
 
+def legible(text: str) -> str:
+    """*text* with a question mark for each half of a character: what SQLite, JSON and a terminal can hold."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def callback_name(callback: str | Callable[..., Any] | None) -> str:
     """The name under which a spider method is stored.
 

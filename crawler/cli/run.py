@@ -6,14 +6,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import click
 
 from crawler.api import run_loop, stopped_by_signals
-from crawler.assemble import assemble, build_spider, outputs_of
+from crawler.assemble import crawl_of
 from crawler.cli.main import COMMANDS, COMPLETE, FAILURES, INTERRUPTED, LIMIT, NOTHING_WORKED
 from crawler.cli.text import printable
 from crawler.config import Project, find_project, read_pairs
@@ -198,10 +197,7 @@ def run_spider(
     )
 
     async def whole(console: Console, plan: Plan) -> Report:
-        spider = build_spider(spider_type, dict(plan.args))
-        sinks = outputs_of(plan, spider_type.name, project, stdout)
-        begin = partial(plan.begin, spider, [sink.name for sink in sinks[:-1]], sinks[-1].name)
-        crawl = assemble(spider, plan.args, plan.settings, sinks, job=plan.job, begin=begin, is_resumed=plan.is_resumed)
+        crawl, sinks = crawl_of(plan, spider_type, project, stdout=stdout)
         console.begins(spider_type.name, plan, asked=options.resume)
         with stopped_by_signals(crawl, console.stopping):
             async with console.watching(crawl):

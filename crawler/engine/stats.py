@@ -9,6 +9,7 @@ from time import monotonic
 import msgspec
 
 from crawler.outcome import Failure, Tally
+from crawler.request import legible
 
 _EXAMPLES = 3
 """Examples kept for each reason of failure."""
@@ -90,7 +91,7 @@ class Stats(msgspec.Struct):
     def skip(self, reason: str, url: str) -> None:
         self.skipped[reason] += 1
         if reason not in self.skipped_examples:  # a page may hold a link of any length and of any characters
-            self.skipped_examples[reason] = url[:_EXAMPLE_LENGTH].encode("utf-8", "replace").decode()
+            self.skipped_examples[reason] = legible(url[:_EXAMPLE_LENGTH])
 
     def reject(self, item_type: str, field: str, reason: str) -> None:
         self.rejects += 1

@@ -287,11 +287,11 @@ class Frontier:
 
         Gives the seconds between two requests. Where there are some, :meth:`started` must be called for *entry*.
         """
-        hostname, host = entry.hostname, entry.host
+        hostname = entry.hostname
         if crawl_delay:
             self._lessons.note(entry)
         politeness = self._manners.of(hostname)
-        pause = politeness.pause(hostname, self._lessons.crawl_delay(host, crawl_delay))
+        pause = politeness.pause(hostname, self._lessons.crawl_delay(entry.host, crawl_delay))
         self._schedule.set_limits(entry.host, entry, 1 if alone else politeness.concurrency_per_host, pause)
         if self._workers:
             self._settle()  # more of that host's requests may be asked now

@@ -231,13 +231,11 @@ class Job:
             spec = msgspec.json.decode(meta["spec"], type=Spec)
             tally = msgspec.json.decode(meta["tally"], type=Tally) if "tally" in meta else Tally()
         owner = None if is_mine else self.owner()
-        state = meta["state"] if owner is None else "running"
-        if state == "running" and owner is None:
-            state = "died"
+        ended = "died" if meta["state"] == "running" else meta["state"]
         return Overview(
             self.folder,
             spec,
-            state,
+            ended if owner is None else "running",
             tally,
             waiting,
             failed,

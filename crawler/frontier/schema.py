@@ -242,11 +242,6 @@ def entry_of(number: int, host: str, fingerprint: int, data: bytes) -> Entry:
     )
 
 
-def clean(text: str) -> str:
-    """*text* as SQLite can hold it: a server's bytes, and an author's message, may hold half a character."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
 def signed(fingerprint: int) -> int:
     """SQLite's integers have a sign."""
     return fingerprint - 2**64 if fingerprint >= 2**63 else fingerprint

@@ -19,11 +19,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from crawler.frontier.schema import clean, connect, delete, entry_of, insert, pack, signed, translated, waiting_row
+from crawler.frontier.schema import connect, delete, entry_of, insert, pack, signed, translated, waiting_row
 from crawler.frontier.seen import SeenSet, Sweep
 from crawler.frontier.store import Batch, Learned, Restored, Want
 from crawler.outcome import Failure, Outcome, Tally, Verdict
-from crawler.request import Entry
+from crawler.request import Entry, legible
 from crawler.response import Cookie, RobotsFile
 
 R = TypeVar("R")
@@ -228,7 +228,7 @@ def _finished_row(outcome: Outcome, now: int) -> tuple[Any, ...]:  # Any: SQLite
     entry = outcome.entry
     items = entry.taken + len(outcome.records)
     url = entry.request.url
-    return entry.number, signed(entry.fingerprint), outcome.verdict.value, now, items, url, clean(outcome.note)
+    return entry.number, signed(entry.fingerprint), outcome.verdict.value, now, items, url, legible(outcome.note)
 
 
 def _failure_row(failure: Failure, entry: Entry | None, now: int) -> tuple[Any, ...]:  # Any: as above
@@ -243,11 +243,11 @@ def _failure_row(failure: Failure, entry: Entry | None, now: int) -> tuple[Any, 
         failure.status,
         failure.attempts,
         now,
-        clean(failure.url[:_URL]),
+        legible(failure.url[:_URL]),
         failure.referrer,
         failure.callback,
-        clean(failure.detail[:_DETAIL]),
-        clean(failure.traceback[-_TRACE:]),
+        legible(failure.detail[:_DETAIL]),
+        legible(failure.traceback[-_TRACE:]),
         *kept,
     )
 

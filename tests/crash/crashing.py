@@ -50,6 +50,12 @@ class Site:
             for item in range(2)
         )
 
+    def answer(self, name: str) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers beside the usual ones, and body."""
+        if name.isdigit() and int(name) < self.pages:
+            return 200, {}, self.html(int(name))
+        return (302, {"Location": "/"}, b"") if name == "moved" else (404, {}, b"")
+
     def html(self, number: int) -> bytes:
         links = [4 * number + step for step in range(1, 5)] + [number // 2, (number * 7) % self.pages]
         anchors = "".join(f'<a href="/{link or ""}">{link}</a>' for link in links if link < self.pages)
@@ -58,9 +64,9 @@ class Site:
 
 
 @contextmanager
-def served(pages: int) -> Iterator[Site]:
+def served(pages: int, kind: type[Site] = Site) -> Iterator[Site]:
     """A site on loopback, for as long as the block runs."""
-    site = Site(pages)
+    site = kind(pages)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -69,14 +75,10 @@ def served(pages: int) -> Iterator[Site]:
         def do_GET(self) -> None:
             name = self.path.lstrip("/") or "0"
             site.hits[name] += 1
-            status, body = 404, b""
-            if name.isdigit() and int(name) < site.pages:
-                status, body = 200, site.html(int(name))
-            elif name == "moved":
-                status = 302
+            status, headers, body = site.answer(name)
             self.send_response(status)
-            if status == 302:
-                self.send_header("Location", "/")
+            for header in headers.items():
+                self.send_header(*header)
             self.send_header("Content-Type", "text/html")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

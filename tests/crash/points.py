@@ -163,7 +163,7 @@ def _connect_with(factory: type[sqlite3.Connection]) -> None:
     def connecting(*args: Any, **named: Any) -> sqlite3.Connection:
         return connect(*args, **named, factory=factory)
 
-    sqlite3.connect = connecting  # type: ignore[assignment]
+    sqlite3.connect = connecting  # type: ignore[assignment]  # it is overloaded
 
 
 def has_records(self: object, records: list[object]) -> bool:
@@ -236,7 +236,7 @@ def half_written_back() -> None:
         raise AssertionError("the limit was not reached")
 
     sqlite_module.connect = connecting
-    passed = write_back  # type: ignore[assignment]
+    passed = write_back  # type: ignore[assignment]  # it replaces a function
     after(SqliteStore, "_write")
 
 

@@ -279,18 +279,25 @@ def made(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Counter[tuple[
     return calls(prepared(tmp_path_factory.mktemp("counted") / "crawl"), site)
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("half", HALVES)
-def test_killed_at_any_system_call_a_crawl_resumes_to_exactly_its_items(
-    half: Half, site: Site, made: Counter[tuple[Half, str, str]], outcomes: Counter[tuple[str, str]], tmp_path: Path
-) -> None:
+def killing(site: Site, outcomes: Counter[tuple[str, str]], *more: str) -> Callable[[Path, Point], str]:
+    """Kill a crawl at a point; what a resume makes of it must be exact."""
+
     def check(folder: Path, point: Point) -> str:
-        end = crawl_hit(folder, site, point, "signal=SIGKILL", "--resume")
+        end = crawl_hit(folder, site, point, "signal=SIGKILL", *more)
         if not end.was_hit:
             assert end.code == 0, end
         assert_resumes(folder, site, outcomes)
         return "killed and exact" if end.was_hit else "not reached"
 
+    return check
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("half", HALVES)
+def test_killed_at_any_system_call_a_crawl_resumes_to_exactly_its_items(
+    half: Half, site: Site, made: Counter[tuple[Half, str, str]], outcomes: Counter[tuple[str, str]], tmp_path: Path
+) -> None:
+    check = killing(site, outcomes, "--resume")
     sweep(tmp_path, points_of(made, half), check, f"killed while it {half}", prepared)
 
 
@@ -314,13 +321,7 @@ def test_a_resume_killed_at_any_system_call_resumes_once_more(
 ) -> None:
     made = calls(half_way(site)(tmp_path / "counted"), site, "--resume")
 
-    def check(folder: Path, point: Point) -> str:
-        end = crawl_hit(folder, site, point, "signal=SIGKILL", "--resume")
-        if not end.was_hit:
-            assert end.code == 0, end
-        assert_resumes(folder, site, outcomes)
-        return "killed and exact" if end.was_hit else "not reached"
-
+    check = killing(site, outcomes, "--resume")
     sweep(tmp_path, points_of(made, half), check, f"a resume killed while it {half}", half_way(site))
 
 
@@ -331,14 +332,8 @@ def test_a_beginning_anew_that_is_killed_leaves_the_old_job_or_the_new_one(
     anew = ("--fresh", "--overwrite")
     made = calls(half_way(site)(tmp_path / "counted"), site, *anew)
 
-    def check(folder: Path, point: Point) -> str:
-        end = crawl_hit(folder, site, point, "signal=SIGKILL", *anew)
-        if not end.was_hit:
-            assert end.code == 0, end
-        assert_resumes(folder, site, outcomes)
-        return "killed and exact" if end.was_hit else "not reached"
-
     points = points_of(made, "runs", (*NAMES, *SYNCS, "ftruncate", "write"))
+    check = killing(site, outcomes, *anew)
     sweep(tmp_path, points, check, "a beginning anew killed", half_way(site))
 
 

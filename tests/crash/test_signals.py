@@ -15,7 +15,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 
@@ -104,7 +103,7 @@ def held_up(site: Site, number: int) -> Iterator[threading.Event]:
             go.wait(30)
         return html(asked)
 
-    site.html = slowly  # type: ignore[method-assign]
+    site.html = slowly  # type: ignore[method-assign]  # this one site alone
     try:
         yield go
     finally:
@@ -332,7 +331,7 @@ def test_a_clock_that_jumps_changes_no_delay_and_harms_no_resume(tmp_path: Path)
         set_clock(folder, 0)
         with started(folder, words) as process:
             for asked, offset in (4, -3600), (8, 3600), (12, 0):
-                until(lambda asked=asked: len(log.times) >= asked)  # type: ignore[misc]
+                until(lambda asked=asked: len(log.times) >= asked)  # type: ignore[misc]  # the default is of a loop variable
                 set_clock(folder, offset)
             process.kill()
             process.wait()
@@ -353,45 +352,20 @@ def test_a_clock_that_jumps_changes_no_delay_and_harms_no_resume(tmp_path: Path)
         assert max(gaps) < 1
 
 
-@contextmanager
-def refusing(pages: int) -> Iterator[tuple[Site, Log]]:
-    """A site like the known one, that says 503 and ``Retry-After: 3`` to the first one who asks for its page 7."""
-    site, log = Site(pages), Log()
-    site.hits = log
+class Refusing(Site):
+    """Says 503 and ``Retry-After: 3`` to the first one who asks for its page 7."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            name = self.path.lstrip("/") or "0"
-            log[name] += 1
-            is_page = name.isdigit() and int(name) < pages
-            status = 503 if name == "7" and log[name] == 1 else 200 if is_page else 404
-            body = site.html(int(name)) if status == 200 else b""
-            self.send_response(status)
-            if status == 503:
-                self.send_header("Retry-After", "3")
-            self.send_header("Content-Type", "text/html")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        site.url = f"http://127.0.0.1:{server.server_port}/"
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield site, log
-        finally:
-            server.shutdown()
-            thread.join()
+    def answer(self, name: str) -> tuple[int, dict[str, str], bytes]:
+        if name == "7" and self.hits[name] == 1:
+            return 503, {"Retry-After": "3"}, b""
+        return super().answer(name)
 
 
 @pytest.mark.parametrize("offset", [0, 3600])
 def test_a_host_that_wants_a_rest_has_it_from_the_resumed_crawl_too(offset: int, tmp_path: Path) -> None:
     folder = project(tmp_path)
-    with refusing(30) as (site, log):
+    with served(30, Refusing) as site:
+        site.hits = log = Log()
         words = with_clock(folder, command(site, settings=("concurrency=1", "commit_interval=0.02")))
         set_clock(folder, 0)
         with started(folder, words) as process:

@@ -675,14 +675,19 @@ async def test_a_host_that_was_to_rest_rests_on_in_the_next_run(tmp_path: Path) 
         assert 0.3 <= asyncio.get_running_loop().time() - begun < 0.6
 
 
-async def test_refusals_of_an_earlier_run_are_counted_on(tmp_path: Path) -> None:
-    job = a_job(tmp_path)
+async def a_job_that_was_refused(folder: Path) -> Job:
+    """Its only host said "too much" once; the run has ended."""
+    job = a_job(folder)
     async with a_run(job) as frontier:
         [entry] = await planted(frontier, SEED)
         await leased(frontier)
         frontier.refuse(entry, 0.0)
         await committed(frontier, Batch())
+    return job
 
+
+async def test_refusals_of_an_earlier_run_are_counted_on(tmp_path: Path) -> None:
+    job = await a_job_that_was_refused(tmp_path)
     async with a_run(job) as frontier:
         entry = await leased(frontier)
         assert frontier._schedule.learned("site.test")[0] == 1
@@ -691,13 +696,7 @@ async def test_refusals_of_an_earlier_run_are_counted_on(tmp_path: Path) -> None
 
 
 async def test_refusals_of_an_earlier_run_are_forgiven_once_and_for_all(tmp_path: Path) -> None:
-    job = a_job(tmp_path)
-    async with a_run(job) as frontier:
-        [entry] = await planted(frontier, SEED)
-        await leased(frontier)
-        frontier.refuse(entry, 0.0)
-        await committed(frontier, Batch())
-
+    job = await a_job_that_was_refused(tmp_path)
     async with a_run(job) as frontier:
         entry = await leased(frontier)
         frontier.accept(entry)
