@@ -16,7 +16,7 @@ CrawlerError
 │   └── MissingExtra          a feature whose optional library is not installed
 ├── FetchError                the web's fault: the URL is retried where that can help, then it is a failure
 │   ├── InvalidRequest  BlockedAddress  DNSFailed  ConnectFailed  TLSFailed
-│   └── FetchTimeout  Disconnected  MalformedResponse  BodyTooLarge
+│   └── FetchTimeout  Disconnected  TruncatedBody  MalformedResponse  BodyTooLarge  ProxyFailed
 ├── ParseProcessError         a parse process died or hung: the page is tried once more in a fresh one
 │   └── ParseProcessDied  ParseTimeout
 ├── SinkError                 a dataset cannot be written: the crawl stops, what was committed stays
@@ -160,6 +160,13 @@ class Disconnected(FetchError):
     retryable = True
 
 
+class TruncatedBody(FetchError):
+    """The body ended before its Content-Length, its last chunk or the end of its compressed stream."""
+
+    reason = "truncated_body"
+    retryable = True
+
+
 class MalformedResponse(FetchError):
     """What came back is not HTTP, or its body cannot be decoded."""
 
@@ -170,6 +177,13 @@ class BodyTooLarge(FetchError):
     """The decoded body is longer than ``max_body``."""
 
     reason = "body_too_large"
+
+
+class ProxyFailed(FetchError):
+    """The proxy, not the host, is the trouble: it cannot be reached, or refuses."""
+
+    reason = "proxy"
+    retryable = True
 
 
 class ParseProcessError(CrawlerError):

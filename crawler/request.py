@@ -42,6 +42,9 @@ class Request(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Higher is fetched first; within one priority, first discovered first."""
     unique: bool = True
     """False fetches the URL even if the crawl has seen it."""
+    session: str = ""
+    """Whose cookies it is sent with, and which jar keeps those that come back: ``session="a"`` is another visitor than
+    ``session="b"``. The same URL is another page in another session. Links that :meth:`Page.follow` makes stay in it."""
 
     def __post_init__(self) -> None:
         given: tuple[object, Any] = (self.url, self.callback)  # Any: users may give more than the fields keep
@@ -59,19 +62,22 @@ class Request(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
             _set(self, "cookies", _texts(self.cookies, "cookies"))
         if self.meta or self.meta is None:
             _set(self, "meta", plain(_mapping(self.meta, "meta"), "meta"))
-        if self.priority or type(self.priority) is not int or type(self.unique) is not bool:
-            self._check_order()
+        if self.priority or type(self.priority) is not int or type(self.unique) is not bool or self.session != "":
+            self._check_rest()
         if self.body is not None or self.json is not None or self.form is not None:
             self._check_payload()
 
-    def _check_order(self) -> None:
+    def _check_rest(self) -> None:
         if not isinstance(self.priority, int):
             raise TypeError(f"priority is a whole number, not {_article(self.priority)}")
         if not isinstance(self.unique, bool):
             raise TypeError(f"unique is True or False, not {_article(self.unique)}")
         if abs(self.priority) > _HIGHEST:
             raise ValueError(f"priority is a whole number of 64 bits, and {self.priority} is past them")
+        if not isinstance(self.session, str):
+            raise TypeError(f"session is a name, not {_article(self.session)}")
         _set(self, "priority", int(self.priority))
+        _set(self, "session", _text(self.session, "session"))
 
     def _check_payload(self) -> None:
         if sum(part is not None for part in (self.body, self.json, self.form)) > 1:

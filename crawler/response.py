@@ -23,6 +23,9 @@ class Response(msgspec.Struct, frozen=True, gc=False):
     """Decoded (gzip, deflate, br, zstd), never more than ``max_body`` bytes."""
     elapsed: float = 0.0
     """Seconds from the start of the request to the last byte."""
+    cached: str = ""
+    """Empty if it came over the network as a whole. ``fresh`` or ``replayed``: out of the cache, nobody was asked;
+    ``revalidated``: the server said that the cache's copy still holds."""
 
     @property
     def is_success(self) -> bool:

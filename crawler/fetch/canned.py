@@ -40,6 +40,9 @@ class CannedFetcher:
         body = answer.encode() if isinstance(answer, str) else answer
         return Response(request.url, 200, headers_of(_HTML), body)
 
+    def address_of(self, hostname: str) -> str:
+        return ""
+
     def trust(self, hostname: str) -> None:
         """Nothing is dialled."""
 

@@ -45,6 +45,9 @@ class Fetcher(Protocol):
         :raises FetchError: one of its kinds, for anything that is no complete response
         """
 
+    def address_of(self, hostname: str) -> str:
+        """The IP address that *hostname* was last resolved to; empty if that is not known, as through a proxy."""
+
     def trust(self, hostname: str) -> None:
         """The user named *hostname* as a seed: it may be a private address."""
 

@@ -1,15 +1,13 @@
-"""Fetching over HTTP/1.1. The only file that imports aiohttp.
+"""Fetching over HTTP/1.1, by aiohttp.
 
-Rule 1: no foreign error leaves this file: :func:`translate` has a row for each of aiohttp's.
+Rule 1: no foreign error leaves this file: :mod:`crawler.fetch.translate` has a row for each of aiohttp's.
 Rule 2: a body is counted while it streams, after decoding, and dropped at ``max_body``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import ssl
 from collections.abc import Callable, Sequence
 from time import perf_counter, time
 from types import SimpleNamespace
@@ -17,24 +15,15 @@ from typing import Any
 
 import aiohttp
 import msgspec
-from aiohttp import ClientResponse, ClientSession, ClientTimeout, CookieJar, DummyCookieJar, TCPConnector, TraceConfig
+from aiohttp import ClientResponse, ClientSession, ClientTimeout, CookieJar, DummyCookieJar, TraceConfig
 from multidict import CIMultiDict
 from yarl import URL
 
-from crawler.errors import (
-    BlockedAddress,
-    BodyTooLarge,
-    ConnectFailed,
-    Disconnected,
-    DNSFailed,
-    FetchError,
-    FetchTimeout,
-    InvalidRequest,
-    MalformedResponse,
-    TLSFailed,
-)
+from crawler.errors import BodyTooLarge, FetchError
+from crawler.fetch.connect import connector_of
 from crawler.fetch.fetcher import FetchOptions
-from crawler.fetch.guard import PRIVATE, Guard
+from crawler.fetch.guard import Guard
+from crawler.fetch.translate import translate
 from crawler.request import Request
 from crawler.response import Cookie, Response
 
@@ -44,36 +33,19 @@ _HEADER_LIMIT = 64 * 1024
 _HEADERS_LIMIT = 1_000
 _DRAIN = 64 * 1024
 """Bytes of a redirect's body that are read to keep its connection; a longer one costs the connection."""
-_KEEP_ALIVE = 15.0
-"""Seconds that an unused connection is kept, as aiohttp has it. A broad crawl has one for each host of that time."""
-_DNS_SECONDS = 300
-_DNS_NAMES = 100_000
 _ATTRIBUTE = re.compile(r";\s*(domain|path)\s*=([^;]*)", re.IGNORECASE)
 _MAX_AGE = re.compile(r"(;\s*max-age\s*=\s*)(\d{1,18})", re.IGNORECASE)
 _COOKIES_PER_HOST = 180
 """Cookies of one host that a job keeps. RFC 6265, section 6.1, asks for 50; browsers have 150 to 180."""
-_DESCRIPTORS = 100_000
-"""Open files to ask the system for: the most workers that there can be."""
 
 
 class HttpFetcher:
-    """One aiohttp session: kept connections, a DNS cache, one cookie jar.
-
-    The number of connections is not bounded here: the frontier bounds the requests.
-    """
+    """One aiohttp session: kept connections, a DNS cache, one cookie jar."""
 
     def __init__(self, options: FetchOptions) -> None:
         self._options = options
-        _raise_descriptor_limit()
         self._guard = Guard(options.allow_private_hosts)
-        self._connector = TCPConnector(
-            limit=0,
-            ttl_dns_cache=_DNS_SECONDS,
-            dns_cache_max_size=_DNS_NAMES,
-            keepalive_timeout=_KEEP_ALIVE,
-            socket_factory=self._guard,
-            ssl=options.verify_tls,
-        )
+        self._connector = connector_of(options, self._guard)
         # unsafe: IP addresses, too; unquoted: a site gets the value back that it gave, as from a browser
         self._jar = _Jar(unsafe=True, quote_cookie=False) if options.cookies else _NoCookies()
         self._session = self._open([])
@@ -132,6 +104,9 @@ class HttpFetcher:
         for cookie in cookies:
             self._jar.update_cookies_from_headers([_aged(cookie, now)], URL(cookie.url, encoded=True))
         self._jar.news()
+
+    def address_of(self, hostname: str) -> str:
+        return ""
 
     async def _read(self, answer: ClientResponse, url: str) -> bytes:
         limit = self._options.max_body
@@ -210,76 +185,6 @@ class _NoCookies(DummyCookieJar):
     @property
     def quote_cookie(self) -> bool:
         return False
-
-
-def _raise_descriptor_limit() -> None:
-    """As many sockets as the system permits: the usual soft limit of 1,024 is that of select(), which nobody uses here."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
-    if soft < wanted:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        except (ValueError, OSError):
-            pass  # macOS has a further limit, which it does not tell; the crawl works with what there is
-
-
-def translate(error: Exception, url: str) -> FetchError:
-    """Our error for one of aiohttp's, or of the layers below it. The first row that fits decides."""
-    for foreign, ours in _TRANSLATIONS:
-        if isinstance(error, foreign):
-            return ours(url, _words(error))
-    return FetchError(url, _words(error))
-
-
-def _connect_error(url: str, detail: str) -> FetchError:
-    """The guard's refusal comes wrapped in the library's own error."""
-    return BlockedAddress(url, detail) if PRIVATE in detail else ConnectFailed(url, detail)
-
-
-def _payload_error(url: str, detail: str) -> FetchError:
-    """A body that cannot be decoded will not be decodable tomorrow; one that broke off may come whole."""
-    if "decode" in detail or "encoding" in detail:
-        return MalformedResponse(url, detail)
-    return Disconnected(url, detail)
-
-
-_TRANSLATIONS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[str, str], FetchError]], ...] = (
-    (aiohttp.ClientConnectorDNSError, DNSFailed),
-    ((aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch, ssl.SSLError), TLSFailed),
-    (aiohttp.ConnectionTimeoutError, ConnectFailed),
-    (TimeoutError, FetchTimeout),
-    (aiohttp.ClientConnectorError, _connect_error),
-    ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), InvalidRequest),
-    (aiohttp.ClientResponseError, MalformedResponse),
-    (aiohttp.ClientPayloadError, _payload_error),
-    (aiohttp.ClientError, Disconnected),
-    (ConnectionError, Disconnected),
-    (OSError, ConnectFailed),
-    ((ValueError, TypeError), InvalidRequest),
-)
-
-
-def _words(error: Exception) -> str:
-    """One line for people; some of aiohttp's errors have no text of their own."""
-    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):
-        return _connect_words(error)
-    text = " ".join(str(error).split())
-    if isinstance(error, TimeoutError):
-        return text or "no complete answer in time"
-    return (text or type(error).__name__)[:300]
-
-
-def _connect_words(error: aiohttp.ClientConnectorError) -> str:
-    cause = error.os_error
-    if PRIVATE in str(cause):
-        return cause.strerror or str(cause)
-    known = cause.errno is not None and cause.errno > 0
-    why = os.strerror(cause.errno) if known and cause.errno is not None else cause.strerror or str(cause)
-    return f"no connection to {error.host}: {why[:1].lower()}{why[1:]}"[:300]
 
 
 def _payload(request: Request) -> dict[str, Any]:  # Any: keyword arguments of various types

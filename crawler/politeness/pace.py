@@ -24,10 +24,30 @@ class Politeness:
         Annotated[float, Meta(ge=0)] | None,
         Meta(description="seconds between two requests to one host (unset: 0.25, and 0 on loopback)"),
     ] = None
+    delay_per_ip: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="seconds between two requests to one IP address, all its hosts together (unset: delay / 5)"),
+    ] = None
     concurrency_per_host: Annotated[
         int, Meta(ge=1, description="requests at once to one host (8, as Scrapy has; browsers use 6)")
     ] = 8
+    throttle: Annotated[bool, Meta(description="ask a host that slows down or refuses more slowly, for a while")] = True
     obey_robots: Annotated[bool, Meta(description="obey robots.txt (RFC 9309)")] = True
+    max_crawl_delay: Annotated[
+        float,
+        Meta(ge=0, description="skip a host whose robots.txt asks for more seconds between two requests than this"),
+    ] = 60.0
+    obey_robots_tags: Annotated[
+        bool,
+        Meta(description="follow no link of a page whose X-Robots-Tag or <meta name=robots> says nofollow"),
+    ] = True
+    obey_rel_nofollow: Annotated[
+        bool, Meta(description="leave out links that are marked rel=nofollow: a word about praise, not about access")
+    ] = False
+    max_pages_per_site: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="pages of one site (example.com with its sub-domains) at most (unset: any number)"),
+    ] = None
     max_delay: Annotated[
         float,
         Meta(ge=0, description="never wait longer for a host, whatever it asks (300, as Heritrix has)"),

@@ -12,7 +12,7 @@ from crawler.urls.canonical import canonical
 
 
 def fingerprint(href: str, request: Request, seed: int = 0) -> int:
-    """Canonical form of *href*, and method and payload of *request*, hashed with XXH3 under *seed*.
+    """Canonical form of *href*, and method, payload and session of *request*, hashed with XXH3 under *seed*.
 
     *seed* is the job's own random number, so that a page cannot be written to collide with another one. With 64
     bits there is a chance of 0.03 % for a single collision among 100 million URLs.
@@ -20,8 +20,10 @@ def fingerprint(href: str, request: Request, seed: int = 0) -> int:
     text = canonical(href).encode("utf-8", "surrogatepass")
     if _is_plain(request):
         return xxh3_64_intdigest(text, seed)
-    payload = msgspec.json.encode((request.method, request.body, request.json, request.form), order="sorted")
-    return xxh3_64_intdigest(text + b"\0" + payload, seed)
+    parts = [request.method, request.body, request.json, request.form]
+    if request.session:
+        parts.append(request.session)
+    return xxh3_64_intdigest(text + b"\0" + msgspec.json.encode(parts, order="sorted"), seed)
 
 
 def fingerprints(requests: Iterable[Request], seed: int = 0) -> list[int]:
@@ -35,4 +37,10 @@ def fingerprints(requests: Iterable[Request], seed: int = 0) -> list[int]:
 
 
 def _is_plain(request: Request) -> bool:
-    return request.method == "GET" and not request.body and request.json is None and not request.form
+    return (
+        request.method == "GET"
+        and not request.body
+        and request.json is None
+        and not request.form
+        and not request.session
+    )

@@ -86,6 +86,9 @@ class Scripted:
     def restore_cookies(self, cookies: Sequence[Cookie]) -> None:
         """It sends none."""
 
+    def address_of(self, hostname: str) -> str:
+        return ""
+
     def trust(self, hostname: str) -> None:
         """Nothing is dialled."""
 
