@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from crawler.request import Request
     from crawler.response import Response
     from crawler.spider import Spider, cpu_bound
+    from crawler.urls.canonical import canonicalization_step
 
 __version__ = "0.1.0"
 
@@ -41,6 +42,7 @@ _HOMES = {
     "Spider": "crawler.spider",
     "SpiderError": "crawler.errors",
     "UsageError": "crawler.errors",
+    "canonicalization_step": "crawler.urls.canonical",
     "cpu_bound": "crawler.spider",
     "crawl": "crawler.api",
     "css": "crawler.items.item",
@@ -63,6 +65,7 @@ __all__ = [
     "Spider",
     "SpiderError",
     "UsageError",
+    "canonicalization_step",
     "cpu_bound",
     "crawl",
     "css",

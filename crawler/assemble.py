@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from crawler.config import Project, Settings
+from crawler.config import Project, Settings, find_project
 from crawler.discovery import nearest, own_traceback, source_of
 from crawler.engine.commit import CommitOptions, Committer, News
 from crawler.engine.crawl import Crawl, Output
@@ -22,8 +22,9 @@ from crawler.engine.worker import EngineOptions, Stages
 from crawler.errors import ConfigError, OutputError, SpiderLoadError, UsageError
 from crawler.export.formats import JsonLines, ending_of, format_of
 from crawler.export.sink import ExportOptions, FileSink, LazySink, Mode, StdoutSink, is_special, refuse_existing
+from crawler.fetch.cache_options import CacheOptions, cache_path
 from crawler.fetch.canned import CannedFetcher
-from crawler.fetch.fetcher import Fetcher, FetchOptions
+from crawler.fetch.fetcher import Fetcher, FetchOptions, user_agent_of
 from crawler.fetch.http import HttpFetcher
 from crawler.fetch.robots import RobotsCache
 from crawler.frontier.frontier import Frontier, FrontierOptions
@@ -33,13 +34,24 @@ from crawler.frontier.sqlite import SqliteStore
 from crawler.frontier.store import Store
 from crawler.jobs import Plan
 from crawler.parse.heap import keep_freed_memory
+from crawler.parse.links import LinkOptions
+from crawler.parse.page import PageOptions
 from crawler.parse.pool import ParsePool, PoolOptions
+from crawler.politeness.overrides import Overrides
 from crawler.politeness.pace import Manners, Politeness
 from crawler.politeness.retry import Retry
+from crawler.politeness.robots import product_token
 from crawler.spider import Spider, is_cpu_bound
+from crawler.urls.canonical import CanonicalOptions, canonicalizer
 from crawler.urls.scope import Scope
+from crawler.urls.url import address
 
-_OTHER_NAMES = {"start_requests": "start", "custom_settings": "settings", "start_url": "start_urls"}
+_OTHER_NAMES = {
+    "start_requests": "start",
+    "custom_settings": "settings",
+    "start_url": "start_urls",
+    "sitemap_urls": "sitemaps",
+}
 """Names that are not read -> the right ones."""
 
 
@@ -76,18 +88,15 @@ def build_spider(spider_type: type[Spider], args: dict[str, Any]) -> Spider:  # 
     except Exception as error:  # the spider's own
         message = f"{name}() raised {type(error).__name__}: {error}"
         raise SpiderLoadError(message, own_traceback(error)) from error
-    if isinstance(spider.start_urls, str):
-        raise UsageError(f'{name}.start_urls is a string; write a list of URLs: start_urls = ["{spider.start_urls}"]')
+    _check_lists(spider)
     _check_names(spider)
     if isinstance(spider.allowed_hosts, Iterator):
         spider.allowed_hosts = tuple(spider.allowed_hosts)  # it is read more than once
     own_start = spider_type.start is not Spider.start
-    if isinstance(getattr(spider, "allowed_domains", ()), str):
-        raise UsageError(f"{name}.allowed_domains is a string; write a list of hosts, and call it allowed_hosts")
-    if isinstance(spider.allowed_hosts, str):
-        raise UsageError(f'{name}.allowed_hosts is a string; write a list: allowed_hosts = ["{spider.allowed_hosts}"]')
-    if not own_start and isinstance(spider.start_urls, Collection) and not spider.start_urls:
-        raise UsageError(f"{name} has nowhere to begin: give it start_urls, or a start() that yields Requests")
+    if not own_start and _is_empty(spider.start_urls) and _is_empty(spider.sitemaps):
+        raise UsageError(
+            f"{name} has nowhere to begin: give it start_urls, sitemaps, or a start() that yields Requests"
+        )
     if not own_start and spider_type.parse is Spider.parse:
         raise UsageError(f"{name} has no parse method: write def parse(self, page): ...")
     for method in _cpu_bound_of(spider):
@@ -97,6 +106,22 @@ def build_spider(spider_type: type[Spider], args: dict[str, Any]) -> Spider:  # 
                 "write def, without async, or take @cpu_bound away"
             )
     return spider
+
+
+def _check_lists(spider: Spider) -> None:
+    """A string is a sequence too: of its letters."""
+    name = type(spider).__name__
+    for attribute, of_what in (("start_urls", " of URLs"), ("sitemaps", " of URLs"), ("allowed_hosts", "")):
+        given = getattr(spider, attribute)
+        if isinstance(given, str):
+            raise UsageError(f'{name}.{attribute} is a string; write a list{of_what}: {attribute} = ["{given}"]')
+    if isinstance(getattr(spider, "allowed_domains", ()), str):
+        raise UsageError(f"{name}.allowed_domains is a string; write a list of hosts, and call it allowed_hosts")
+
+
+def _is_empty(urls: object) -> bool:
+    """Whether it can be seen to be: of an iterator nobody knows before the crawl."""
+    return isinstance(urls, Collection) and not urls
 
 
 def _check_names(spider: Spider) -> None:
@@ -197,7 +222,17 @@ def crawl_of(
         plan.outputs, plan.settings, spider_type.name, project, plan.mode, stdout, plan.rejects
     )
     begin = partial(plan.begin, spider, [sink.name for sink in sinks[:-1]], sinks[-1].name)
-    crawl = assemble(spider, plan.args, plan.settings, sinks, fetcher, plan.job, begin, is_resumed=plan.is_resumed)
+    crawl = assemble(
+        spider,
+        plan.args,
+        plan.settings,
+        sinks,
+        fetcher,
+        plan.job,
+        begin,
+        is_resumed=plan.is_resumed,
+        root=project.root,
+    )
     return crawl, sinks
 
 
@@ -211,11 +246,13 @@ def assemble(
     begin: Begin = None,
     *,
     is_resumed: bool = False,
+    root: Path | None = None,
 ) -> Crawl:
     """A crawl, ready to run; called with its event loop running. The last of *outputs* gets the rejects.
 
     :param job: where its state is kept; None keeps it in memory
     :param begin: called before the job is opened, when the spider's ``opened()`` has had its say
+    :param root: the project's folder; None for that of the working directory
     """
     keep_freed_memory()
     stats = Stats()
@@ -223,14 +260,26 @@ def assemble(
     store = STORES["memory" if job is None else "sqlite"](job, syncs, begin)
     politeness = settings.options(Politeness)
     if isinstance(fetcher, CannedFetcher) and politeness.delay is None:
-        politeness = replace(politeness, delay=0.0)  # nobody is at the other end
-    manners = Manners(politeness, settings.hosts)
+        politeness = replace(politeness, delay=0.0, outage_patience=0.0)  # nobody is at the other end
+    manners = Manners(politeness, settings.hosts_of(Politeness))
     fetch_options = settings.options(FetchOptions)
     scope = Scope(spider.allowed_hosts or getattr(spider, "allowed_domains", ()))
-    frontier = Frontier(store, scope, manners, settings.options(FrontierOptions))
-    fetcher = fetcher or HttpFetcher(fetch_options)
-    recall = store.robots if is_resumed else None
-    robots = RobotsCache(fetcher, fetch_options.user_agent, asyncio.get_running_loop().time, recall)
+    canonical = canonicalizer(settings.options(CanonicalOptions).canonicalization)
+    identities = Overrides(fetch_options, settings.hosts_of(FetchOptions))
+    fetcher = fetcher or HttpFetcher(fetch_options, settings.hosts_of(FetchOptions))
+    fetcher = _cached(fetcher, settings.options(CacheOptions), identities, root)
+    frontier = Frontier(
+        store,
+        scope,
+        manners,
+        settings.options(FrontierOptions),
+        canonical,
+        address_of=fetcher.address_of,
+        site_of=_site_of,
+    )
+    robots = RobotsCache(
+        fetcher, partial(_agent_of, identities), asyncio.get_running_loop().time, store.robots, has_past=is_resumed
+    )
     pool = ParsePool(work, prepare, source_of(type(spider), args), settings.options(PoolOptions))
     options = settings.options(CommitOptions)
 
@@ -238,8 +287,31 @@ def assemble(
         return robots.news(), fetcher.new_cookies()
 
     committer = Committer(frontier, outputs[:-1], outputs[-1], stats, options, news)
-    stages = Stages(frontier, fetcher, robots, manners, pool, committer, stats)
+    page_options = PageOptions(settings.options(LinkOptions).links, token=product_token(user_agent_of(fetch_options)))
+    stages = Stages(frontier, fetcher, robots, manners, pool, committer, stats, page_options)
     return Crawl(spider, stages, store, outputs, settings.options(Retry), settings.options(EngineOptions))
+
+
+def _cached(fetcher: Fetcher, options: CacheOptions, identities: Overrides[FetchOptions], root: Path | None) -> Fetcher:
+    """*fetcher* behind the project's HTTP cache, if there is to be one. Answers of a test are never stored."""
+    if options.cache == "off" or isinstance(fetcher, CannedFetcher):
+        return fetcher
+    from crawler.fetch.cache import CachingFetcher
+
+    return CachingFetcher(fetcher, options, identities, cache_path(root or find_project(Path.cwd()).root))
+
+
+def _agent_of(identities: Overrides[FetchOptions], origin: str) -> str:
+    """Who asks the host of *origin*."""
+    target = address(origin)
+    return user_agent_of(identities.of(target.hostname) if target is not None else identities.default)
+
+
+def _site_of(hostname: str) -> str:
+    """What one owner has registered, or the host itself."""
+    from crawler.fetch.suffixes import public_suffixes  # 3 to 6 ms, for those who set a budget
+
+    return public_suffixes().registrable(hostname) or hostname
 
 
 def _filled(output: str, spider_name: str) -> str:

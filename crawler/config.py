@@ -26,12 +26,16 @@ from crawler.engine.commit import CommitOptions
 from crawler.engine.worker import EngineOptions
 from crawler.errors import ConfigError
 from crawler.export.sink import ExportOptions
-from crawler.fetch.fetcher import FetchOptions
+from crawler.fetch.cache_options import CacheOptions
+from crawler.fetch.fetcher import CHECKS, FILES, PER_HOST, FetchOptions
 from crawler.frontier.frontier import FrontierOptions
+from crawler.http.credentials import concealed
+from crawler.parse.links import LinkOptions
 from crawler.parse.pool import PoolOptions
 from crawler.politeness.pace import Politeness
 from crawler.politeness.retry import Retry
 from crawler.spider import Spider
+from crawler.urls.canonical import CanonicalOptions
 from crawler.urls.url import address
 
 FILE = "config.toml"
@@ -40,9 +44,12 @@ GROUPS = (
     EngineOptions,
     Politeness,
     FrontierOptions,
+    CanonicalOptions,
     FetchOptions,
+    CacheOptions,
     Retry,
     PoolOptions,
+    LinkOptions,
     ExportOptions,
     CommitOptions,
 )
@@ -56,6 +63,7 @@ _KINDS = {
     "float": "a number",
     "bool": "true or false",
     "str": "text",
+    "array": 'a list (in JSON: ["one", "two"])',
     "object": 'a table (in JSON: {"name": "value"})',
     "null": "unset",
 }
@@ -137,6 +145,13 @@ class Settings:
         """The options of one stage."""
         return group(**{name: self.values[name] for name, setting in SETTINGS.items() if setting.group is group})
 
+    def hosts_of(self, group: type) -> dict[str, Values]:
+        """What of one stage's options differs for some hosts; nothing in a table that is about others alone."""
+        return {
+            host: {name: value for name, value in table.items() if SETTINGS[name].group is group}
+            for host, table in self.hosts.items()
+        }
+
 
 def _settings_of(group: type) -> Iterable[Setting]:
     hints = get_type_hints(group, include_extras=True)
@@ -150,7 +165,7 @@ def _default(field: dataclasses.Field[Any]) -> Any:  # Any: of the field's type
 
 
 SETTINGS: dict[str, Setting] = {setting.name: setting for group in GROUPS for setting in _settings_of(group)}
-HOST_SETTINGS = tuple(field.name for field in dataclasses.fields(Politeness))
+HOST_SETTINGS = (*(field.name for field in dataclasses.fields(Politeness)), *PER_HOST)
 """What a ``[host."example.com"]`` table may hold."""
 
 
@@ -207,11 +222,12 @@ def resolve(
     problems: list[str] = []
     values = {name: setting.default for name, setting in SETTINGS.items()}
     origins = dict.fromkeys(SETTINGS, "default")
+    finish = partial(_finished, project.root, environment)
     for layer in _layers(project, spider, overrides or {}, environment, overrides_are_text, problems):
-        for name, value in _checked(layer, SETTINGS, problems):
+        for name, value in _checked(layer, SETTINGS, finish, problems):
             values[name] = value
             origins[name] = layer.place_of(name)
-    hosts = _hosts(project, problems)
+    hosts = _hosts(project, finish, problems)
     if problems:
         raise ConfigError("\n".join(problems))
     return Settings(values, origins, hosts)
@@ -262,16 +278,28 @@ def _layers(
     yield Layer(overrides, lambda _: last, are_text=overrides_are_text)
 
 
-def _checked(layer: Layer, known: Mapping[str, Setting], problems: list[str]) -> Iterable[tuple[str, Any]]:
+def _checked(
+    layer: Layer, known: Mapping[str, Setting], finish: Callable[[str, Any], Any], problems: list[str]
+) -> Iterable[tuple[str, Any]]:
     for name, given in layer.values.items():
         setting = known.get(name)
         if setting is None:
             problems.append(f"{layer.place_of(name)}: {_no_setting(name, known)}")
             continue
         try:
-            yield name, _convert(given, setting.type, layer.are_text)
+            yield name, finish(name, _convert(given, setting.type, layer.are_text))
         except (msgspec.ValidationError, msgspec.DecodeError) as error:
-            problems.append(f"{layer.place_of(name)}: {name} = {given!r}: {_in_words(error, setting.type)}")
+            shown = concealed(name, given)
+            problems.append(f"{layer.place_of(name)}: {name} = {shown!r}: {_in_words(error, setting.type)}")
+        except ValueError as error:
+            problems.append(f"{layer.place_of(name)}: {name}: {error}")
+
+
+def _finished(root: Path, environment: Mapping[str, str], name: str, value: Any) -> Any:  # Any: of the setting's type
+    """*value*, if there is nothing wrong with it that its type cannot say. Files are found from config.toml's folder."""
+    if value is not None and name in CHECKS:
+        CHECKS[name](value, environment)
+    return str(root / value) if name in FILES and value is not None else value
 
 
 def _no_setting(name: str, known: Mapping[str, Setting]) -> str:
@@ -312,7 +340,7 @@ def _takes(value: object, kind: Any) -> bool:  # Any: a type expression
     return True
 
 
-def _hosts(project: Project, problems: list[str]) -> dict[str, Values]:
+def _hosts(project: Project, finish: Callable[[str, Any], Any], problems: list[str]) -> dict[str, Values]:
     """The ``[host."…"]`` tables, under the names that URLs have."""
     hosts: dict[str, Values] = {}
     known = {name: SETTINGS[name] for name in HOST_SETTINGS}
@@ -327,7 +355,7 @@ def _hosts(project: Project, problems: list[str]) -> dict[str, Values]:
             problems.append(f'{place}: {host!r} is no host name; write it without scheme, port and path: "example.com"')
         else:
             layer = Layer(table, partial(_place_in_file, project, "host", host))
-            hosts[target.hostname] = dict(_checked(layer, known, problems))
+            hosts[target.hostname] = dict(_checked(layer, known, finish, problems))
     return hosts
 
 

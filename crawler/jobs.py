@@ -21,6 +21,7 @@ from crawler.errors import CrawlerError, JobError, JobUnfinished, StoreError, Us
 from crawler.export.sink import ExportOptions, Mode
 from crawler.frontier.frontier import FrontierOptions
 from crawler.frontier.job import FOLDER, Job, Overview, Spec
+from crawler.http.credentials import concealed
 from crawler.request import legible, plain
 from crawler.spider import Spider
 
@@ -179,7 +180,7 @@ def _fresh_command(wish: Wish) -> str:
     words += [word for name in wish.outputs for word in ("-o", name)]
     words += [f"--{wish.mode}"] if wish.mode != "new" else []
     words += [word for name, value in wish.args.items() for word in ("-a", f"{name}={value}")]
-    words += [word for name, value in wish.sets.items() for word in ("--set", f"{name}={value}")]
+    words += [word for name, value in wish.sets.items() for word in ("--set", f"{name}={concealed(name, value)}")]
     return shlex.join(words)
 
 
@@ -316,8 +317,8 @@ def _spec(spider: type[Spider], wish: Wish, plan: Plan, names: Iterable[str]) ->
         spider=spider.name,
         source=wish.source,
         args=args,
-        sets={name: settings[name] for name in names if name in settings},
-        settings=settings,
+        sets={name: settings[name] for name in names if name in settings},  # a resume needs their secrets, too
+        settings={name: concealed(name, value) for name, value in settings.items()},
         appends=plan.mode == "append",
         code=_code(spider),
         version=__version__,

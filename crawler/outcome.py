@@ -102,3 +102,4 @@ class Tally(msgspec.Struct):
     skipped: dict[str, int] = {}
     skipped_examples: dict[str, str] = {}
     rejected: dict[str, int] = {}
+    cached: int = 0

@@ -25,7 +25,13 @@ class Response(msgspec.Struct, frozen=True, gc=False):
     """Seconds from the start of the request to the last byte."""
     cached: str = ""
     """Empty if it came over the network as a whole. ``fresh`` or ``replayed``: out of the cache, nobody was asked;
-    ``revalidated``: the server said that the cache's copy still holds."""
+    ``revalidated``: the server said that the cache's copy still holds. ``stale``: the server failed, and had said that
+    the copy may then be used."""
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether there was a request on the wire for it."""
+        return self.cached not in ("fresh", "replayed")
 
     @property
     def is_success(self) -> bool:
@@ -48,18 +54,40 @@ class RobotsFile(msgspec.Struct, frozen=True, gc=False):
     origin: str
     fetched: float
     """Unix time."""
-    body: bytes
-    """Empty if there is none."""
+    body: bytes | None
+    """Empty if there is none. None: it could not be had, and ``fetched`` is when it failed for the first time."""
 
 
 class Cookie(msgspec.Struct, frozen=True, gc=False):
-    """One cookie, as a server set it."""
+    """One cookie, as a jar keeps it. RFC 6265bis, section 5.7."""
 
-    key: str
-    """A later one of the same key replaces it."""
-    url: str
-    """The page that set it."""
-    line: str
-    """The value of its Set-Cookie header."""
-    at: float
-    """Unix time: a Max-Age counts from here."""
+    session: str
+    """The session of the requests that it belongs to; empty for the default one."""
+    domain: str
+    """The host that set it, or the domain that it named: lower case, punycode, no leading dot."""
+    path: str
+    """It goes to this path and to what lies below it."""
+    name: str
+    value: str
+    """As the server wrote it, quotes and all; bytes that are no UTF-8 are ``surrogateescape``."""
+    host_only: bool = True
+    """False: it goes to the subdomains of ``domain``, too."""
+    secure: bool = False
+    """It goes over https alone."""
+    http_only: bool = False
+    same_site: str = ""
+    """``strict``, ``lax``, ``none``, or empty if it does not say."""
+    created: float = 0.0
+    """Unix time; no two cookies of a jar have the same, and one that is set again keeps its own."""
+    expires: float | None = None
+    """Unix time. None: it lives as long as the job. 0: it was deleted."""
+
+    @property
+    def key(self) -> tuple[str, str, bool, str, str]:
+        """A later one of the same key replaces it. Section 5.7, step 23."""
+        return self.session, self.domain, self.host_only, self.path, self.name
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether it is no more: what kept it forgets it."""
+        return self.expires == 0

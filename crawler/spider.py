@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from crawler.outcome import Failure
 from crawler.parse.page import Page
+from crawler.politeness.robots import RobotsTxt
 from crawler.request import Request
+from crawler.urls.url import Base, address
+
+if TYPE_CHECKING:
+    from crawler.parse.sitemap import SitemapEntry
 
 F = TypeVar("F", bound=Callable[..., Any])
 _MARK = "__crawler_cpu_bound__"
+LISTINGS = frozenset({"parse_sitemap", "parse_robots"})
+"""Callbacks of files that list seeds: what they name is as far from a seed as they are."""
+_INDEX_LEVELS = 10
+"""Sitemap indexes that name each other in a chain. Two happen; Crawlee stops at the same depth."""
+_LEVEL = "sitemap_level"
+"""In the ``meta`` of a sitemap's request: how many indexes led to it."""
 
 
 class Spider:
@@ -25,10 +37,13 @@ class Spider:
     """What ``crawl NAME`` calls it. Without one it is the class's name in lower case."""
     start_urls: Iterable[str] = ()
     """Where the crawl begins."""
+    sitemaps: Iterable[str] = ()
+    """Sitemaps whose pages are crawled: the URL of one, or that of a site (``https://example.com/``), whose robots.txt
+    names them."""
     allowed_hosts: Iterable[str] = ()
     """Hosts that belong to the crawl; ``example.com`` covers its sub-domains, ``*`` is anywhere.
 
-    Without any: the hosts of the start URLs, less a leading ``www.``.
+    Without any: the hosts of the start URLs and of ``sitemaps``, less a leading ``www.``.
     """
     settings: ClassVar[dict[str, Any]] = {}
     """Settings for this spider, under the names that config.toml has; checked like it."""
@@ -48,13 +63,59 @@ class Spider:
         return logging.getLogger(f"spider.{self.name}")
 
     async def start(self) -> AsyncIterator[Request]:
-        """The first requests: one for each of ``start_urls``. Override it to make them otherwise."""
+        """The first requests: one for each of ``start_urls`` and ``sitemaps``. Override it to make them otherwise."""
         for url in self.start_urls:
             yield Request(url)
+        for url in self.sitemaps:
+            yield _sitemap_request(url)
 
     def parse(self, page: Page) -> Any:  # Any: each of the four kinds of callback, and all that they may give
         """The callback of requests that name no other."""
         raise NotImplementedError(f"{type(self).__name__} has no parse method; write def parse(self, page): ...")
+
+    def sitemap_entry(self, entry: SitemapEntry) -> Any:  # Any: all that a callback may yield
+        """What becomes of a page that a sitemap lists: a request for it. None leaves the page out.
+
+        ::
+
+            def sitemap_entry(self, entry):
+                if "/products/" in entry.url and entry.lastmod and entry.lastmod >= self.since:
+                    return Request(entry.url, callback="parse_product")
+        """
+        return Request(entry.url)
+
+    def follows_sitemap(self, entry: SitemapEntry) -> bool:
+        """Whether to read a sitemap that an index lists; by its URL and ``lastmod`` whole years can be left out."""
+        return True
+
+    async def parse_sitemap(self, page: Page) -> AsyncIterator[Any]:  # Any: what sitemap_entry() gives
+        """The callback of sitemaps. It gives :meth:`sitemap_entry` each page that is listed, and reads the sitemaps that
+        an index lists. Other requests may name it.
+
+        :raises ValueError: the page is no sitemap
+        """
+        sitemap = page.sitemap()
+        level = page.meta.get(_LEVEL, 0) + 1
+        deep = 0
+        for entries in sitemap.batches():
+            yield [self.sitemap_entry(entry) for entry in entries if not entry.is_sitemap]
+            named = [entry.url for entry in entries if entry.is_sitemap and self.follows_sitemap(entry)]
+            deep += len(named) if level > _INDEX_LEVELS else 0
+            if level <= _INDEX_LEVELS:
+                yield [Request(url, "parse_sitemap", meta={_LEVEL: level}) for url in named]
+            await asyncio.sleep(0)  # a big one takes 250 ms, and others have work, too
+        if sitemap.error:
+            self.logger.warning("%s was not read to its end: %s", page.url, sitemap.error)
+        if sitemap.malformed:
+            self.logger.warning("%s: entries without a URL that can be followed: %d", page.url, sitemap.malformed)
+        if deep:
+            self.logger.warning("%s is the %dth sitemap index in a chain: it is not followed", page.url, level)
+
+    def parse_robots(self, page: Page) -> Any:  # Any: as parse
+        """The callback of a robots.txt: requests for the sitemaps that it names, or for ``/sitemap.xml``."""
+        base = Base(page.url)
+        named = RobotsTxt(page.body if page.status < 400 else b"", "").sitemaps or ["/sitemap.xml"]
+        return [Request(url, "parse_sitemap") for url in base.join_all(named)]
 
     def opened(self) -> Any:  # Any: a plain function or a coroutine
         """Called before the first request. If it raises, nothing is fetched."""
@@ -64,6 +125,14 @@ class Spider:
 
     def on_failure(self, failure: Failure) -> Any:  # Any: as a callback
         """Called for each URL given up. It may yield items and requests, as a callback may."""
+
+
+def _sitemap_request(url: str) -> Request:
+    """For one of ``Spider.sitemaps``: the sitemap itself, or the robots.txt that names it."""
+    target = address(url)
+    if target is not None and target.href in (f"{target.origin}/", f"{target.origin}/robots.txt"):
+        return Request(f"{target.origin}/robots.txt", "parse_robots")
+    return Request(url, "parse_sitemap")
 
 
 def cpu_bound(callback: F) -> F:

@@ -21,6 +21,7 @@ from crawler.config import (
 )
 from crawler.errors import ConfigError
 from crawler.fetch.fetcher import FetchOptions
+from crawler.politeness.overrides import Overrides
 from crawler.politeness.pace import Politeness
 from crawler.spider import Spider
 
@@ -341,6 +342,89 @@ def test_host_tables_hold_the_courtesy_of_one_host():
     }
 
 
+def test_host_tables_hold_the_way_to_one_host():
+    file = project(
+        """
+        [crawl]
+        timeout = 9
+        [host."a.example"]
+        delay = 2
+        contact = "https://a.example/bot"
+        proxies = ["http://p:1"]
+        verify_tls = false
+        ca_file = "ca.pem"
+        [host."b.example"]
+        delay = 3
+        """
+    )
+    settings = resolve(file, None, None, {})
+    assert settings.hosts_of(Politeness) == {"a.example": {"delay": 2.0}, "b.example": {"delay": 3.0}}
+    own = {
+        "contact": "https://a.example/bot",
+        "proxies": ("http://p:1",),
+        "verify_tls": False,
+        "ca_file": str(file.root / "ca.pem"),
+    }
+    assert settings.hosts_of(FetchOptions) == {"a.example": own, "b.example": {}}
+    options = Overrides(settings.options(FetchOptions), settings.hosts_of(FetchOptions))
+    assert options.of("www.a.example") == FetchOptions(timeout=9.0, **own)
+    assert options.of("b.example") is options.default
+
+
+def test_every_setting_of_a_host_is_one_of_politeness_or_of_fetching():
+    assert {SETTINGS[name].group for name in HOST_SETTINGS} == {Politeness, FetchOptions}
+    assert len(set(HOST_SETTINGS)) == len(HOST_SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        ('contact = "example.org"', "contact: write a URL (https://example.org/bot) or an e-mail address"),
+        ('proxies = ["proxy:3128"]', "proxies: 'proxy:3128' is no URL of a proxy"),
+        ('proxies = ["http://ann:s3cret@h:x"]', "proxies: 'http://ann:***@h:x' is no URL of a proxy"),
+        ('proxies = ["http://ann:${NO_SUCH}@h:1"]', "proxies: there is no variable NO_SUCH in the environment"),
+        ('proxies = "http://ann:s3cret@h:1"', "proxies = 'http://ann:***@h:1': expected a list"),
+        ('credentials = {"a.example" = "basic s3cret:s3cret"}', "credentials: 'a.example' is no origin: write"),
+        ('credentials = {"https://a.example" = "s3cret"}', 'credentials: https://a.example: write "basic user:passwo'),
+        ('credentials = {"https://a.example" = "bearer ${NO_SUCH}"}', "credentials: there is no variable NO_SUCH"),
+        ('credentials = "bearer s3cret"', "credentials = '***': expected a table"),
+        ('credentials = {"https://a.example" = 3}', "credentials = {'https://a.example': '***'}: expected text"),
+        ('headers = {Authorization = "Bearer s3cret"}', "headers: Authorization would be sent to every host: write it"),
+        ('headers = {"X-Api-Key" = "s3cret", a = 3}', "headers = {'X-Api-Key': '***', 'a': 3}: expected text"),
+    ],
+)
+def test_a_mistake_in_how_hosts_are_asked_is_told_without_its_secret(toml: str, said: str):
+    [problem] = problems(f"[crawl]\n{toml}\n")
+    assert problem.startswith(f"config.toml:2 [crawl]: {said}")
+    assert "s3cret" not in problem
+
+
+def test_secrets_of_the_environment_are_not_in_the_settings():
+    file = project(
+        """
+        [crawl]
+        proxies = ["http://ann:${PASSWORD}@h:1"]
+        [crawl.credentials]
+        "https://a.example" = "bearer ${TOKEN}"
+        """
+    )
+    values = resolve(file, None, None, {"PASSWORD": "s3cret", "TOKEN": "s3cret"}).values
+    assert values["proxies"] == ("http://ann:${PASSWORD}@h:1",)
+    assert values["credentials"] == {"https://a.example": "bearer ${TOKEN}"}
+
+
+def test_proxies_are_given_as_a_list_on_the_command_line_too():
+    given = {"proxies": '["http://h:1", "socks5://h:2"]'}
+    assert value("proxies", Project(Path()), None, given) == ("http://h:1", "socks5://h:2")
+
+
+def test_files_are_found_from_the_folder_of_config_toml(tmp_path: Path):
+    file = project("[crawl]\nca_file = 'tls/ca.pem'\nclient_key = '/etc/key.pem'\n")
+    values = resolve(file, None, None, {}).values
+    assert (values["ca_file"], values["client_key"]) == (str(file.root / "tls/ca.pem"), "/etc/key.pem")
+    assert (values["client_certificate"], values["contact"]) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -359,8 +443,8 @@ def test_host_tables_hold_the_courtesy_of_one_host():
         ),
         ('[host."a.example"]\ndelay = -1', 'config.toml:2 [host."a.example"]: delay = -1: expected a number >= 0.0'),
         (
-            '[host."a.example"]\ntimeout = 1',
-            f'config.toml:2 [host."a.example"]: timeout cannot be set for one host; what can: {", ".join(HOST_SETTINGS)}',
+            '[host."a.example"]\nmax_depth = 1',
+            f'config.toml:2 [host."a.example"]: max_depth cannot be set for one host; what can: {", ".join(HOST_SETTINGS)}',
         ),
     ],
 )

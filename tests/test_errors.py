@@ -78,6 +78,8 @@ def test_only_what_may_pass_is_tried_again() -> None:
         "DNSFailed",
         "Disconnected",
         "FetchTimeout",
+        "ProxyFailed",
+        "TruncatedBody",
     ]
 
 

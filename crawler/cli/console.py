@@ -44,6 +44,9 @@ _SKIPPED = {
     "out_of_scope": "outside allowed_hosts",
     "too_deep": "deeper than max_depth",
     "malformed": "no http URL",
+    "crawl_delay": "of hosts whose robots.txt asks for a longer pause than max_crawl_delay",
+    "nofollow": "on pages that ask not to be followed (obey_robots_tags)",
+    "site_budget": "past max_pages_per_site",
 }
 
 
@@ -180,6 +183,8 @@ class Console:
         )
         for output in outputs[:-1]:
             self._say(f"  dataset   {_shown(output.name)} ({_size(output.name, stats.items)})")
+        if stats.cached:
+            self._say(f"  cached    {count(stats.cached, 'page')} out of the HTTP cache")
         self._say_rejects(stats, outputs[-1])
         self._say_failures(stats)
         self._say_skipped(stats)
@@ -260,6 +265,8 @@ def _make_printable(record: logging.LogRecord) -> bool:
 def _why_nothing(stats: Stats) -> str:
     if stats.skipped["robots"]:
         return "robots.txt forbids the start URLs (obey_robots = false would not ask it)"
+    if stats.skipped["crawl_delay"]:
+        return "robots.txt asks for a longer pause than max_crawl_delay"
     if stats.skipped["out_of_scope"]:
         return "the start URLs are outside allowed_hosts"
     return "the spider gave no start URLs"

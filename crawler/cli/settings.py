@@ -8,6 +8,7 @@ import click
 
 from crawler.cli.run import find_spider
 from crawler.config import SETTINGS, find_project, resolve
+from crawler.http.credentials import concealed
 
 
 @click.command("settings")
@@ -21,13 +22,17 @@ def command(spider: str | None) -> None:
     settings = resolve(project, find_spider(spider, project).spider if spider else None)
     for name, setting in SETTINGS.items():
         origin = settings.origins[name]
-        click.echo(f"{name} = {_shown(settings.values[name])}" + ("" if origin == "default" else f"   ({origin})"))
+        click.echo(
+            f"{name} = {_shown(name, settings.values[name])}" + ("" if origin == "default" else f"   ({origin})")
+        )
         click.echo(f"    {setting.description}")
     for host, values in settings.hosts.items():
-        click.echo(f'[host."{host}"] ' + ", ".join(f"{name} = {_shown(value)}" for name, value in values.items()))
+        click.echo(f'[host."{host}"] ' + ", ".join(f"{name} = {_shown(name, value)}" for name, value in values.items()))
 
 
-def _shown(value: object) -> str:
+def _shown(name: str, value: object) -> str:
+    """Secrets are told to be there, not what they are."""
+    value = concealed(name, value)
     if value is None:
         return "unset"
     if isinstance(value, bool):

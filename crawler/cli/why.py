@@ -15,7 +15,8 @@ from crawler.errors import StoreError
 from crawler.frontier.job import Job, Overview, jobs_in
 from crawler.frontier.ledger import Trace, robots_of, seed_hosts, trace
 from crawler.jobs import STATES
-from crawler.politeness.robots import line_against
+from crawler.politeness.robots import RobotsTxt, line_against, product_token
+from crawler.urls.canonical import DEFAULT_STEPS, STEPS, Canonical, canonicalizer
 from crawler.urls.scope import Scope
 from crawler.urls.url import address, why_not
 
@@ -52,13 +53,23 @@ def command(url: str, job: str | None) -> int:
 
 
 def _answer(job: Job, overview: Overview, url: str) -> Iterator[str]:
-    found = trace(job, url)
+    found = trace(job, url, _canonical(overview))
     if found.state in _ANSWERS:
         yield from _ANSWERS[found.state](found, job, overview)
     else:
         yield from _unknown(job, overview, url)
     if found.url and found.url != url:
         yield f"it is a duplicate of {found.url}, which was found first"
+
+
+def _canonical(overview: Overview) -> Canonical:
+    """How the job tells which URLs are one page."""
+    steps = overview.spec.settings.get("canonicalization", DEFAULT_STEPS)
+    if any(step not in STEPS for step in steps):
+        from crawler.cli.run import find_spider  # loads much; only the spider's own file has the step
+
+        find_spider(overview.spec.source, find_project(Path.cwd()))
+    return canonicalizer(steps)
 
 
 def _done(found: Trace, job: Job, overview: Overview) -> Iterator[str]:
@@ -88,6 +99,12 @@ def _skipped(found: Trace, job: Job, overview: Overview) -> Iterator[str]:
     target = address(found.url)
     body = robots_of(job, target.origin) if target is not None else None
     agent = str(overview.spec.settings.get("user_agent", ""))
+    if found.note == "crawl_delay":
+        asked = RobotsTxt(body or b"", product_token(agent)).crawl_delay
+        seconds = f"{asked:g} seconds" if asked is not None else "more time"
+        limit = overview.spec.settings.get("max_crawl_delay")
+        yield f"crawl_delay: the site's robots.txt asks for {seconds} between two requests; max_crawl_delay = {limit}"
+        return
     line = line_against(body, agent, found.url) if body else None
     yield "robots: the site's robots.txt forbids it" + (f", line {line[0]}: {line[1]}" if line else "")
 

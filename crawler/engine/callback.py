@@ -32,6 +32,8 @@ class Harvest(msgspec.Struct):
     records: list[Record] = []
     rejects: list[Reject] = []
     requests: list[Request] = []
+    forbids_following: bool = False
+    """Whether the page asks that none of its links is followed; looked for only where there are requests."""
 
 
 class CallbackError(CrawlerError):

@@ -10,7 +10,7 @@ from crawler.discovery import SpiderSource, build, own_traceback
 from crawler.engine.callback import CallbackError, Harvest, run_callback_here
 from crawler.errors import SpiderLoadError
 from crawler.outcome import Record
-from crawler.parse.page import Page
+from crawler.parse.page import Page, PageOptions
 from crawler.request import Request
 from crawler.response import Response
 from crawler.spider import Spider
@@ -22,6 +22,7 @@ class Task(msgspec.Struct, frozen=True):
     request: Request
     response: Response
     depth: int
+    options: PageOptions = PageOptions()
 
 
 _source: SpiderSource | None = None
@@ -40,9 +41,11 @@ def work(task: Task) -> Harvest:
 
     :raises CallbackError: it raised, or the spider cannot be built here
     """
-    page = Page(task.response, task.request, task.depth)
+    page = Page(task.response, task.request, task.depth, task.options)
     callback = getattr(_built(), task.request.callback)
     harvest = run_callback_here(callback, page, page.url)
+    if harvest.requests:
+        harvest.forbids_following = page.forbids_following
     harvest.records = [Record(record.data, None, _by_reference(record.type)) for record in harvest.records]
     return harvest
 

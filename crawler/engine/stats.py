@@ -14,7 +14,7 @@ from crawler.request import legible
 _EXAMPLES = 3
 """Examples kept for each reason of failure."""
 _EXAMPLE_LENGTH = 300
-_SHARED = ("requests", "bytes", "retries", "redirects", "duplicates")
+_SHARED = ("requests", "cached", "bytes", "retries", "redirects", "duplicates")
 
 
 class Stats(msgspec.Struct):
@@ -31,9 +31,11 @@ class Stats(msgspec.Struct):
     """Records that are in the dataset for good."""
     rejects: int = 0
     bytes: int = 0
-    """Of decoded bodies."""
+    """Of decoded bodies that came over the network."""
     requests: int = 0
     """Sent, of whatever kind."""
+    cached: int = 0
+    """Answers whose body came out of the HTTP cache, whether or not their server was asked."""
     retries: int = 0
     redirects: int = 0
     duplicates: int = 0

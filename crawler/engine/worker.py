@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Annotated, Protocol
 
 from msgspec import Meta
@@ -16,6 +14,7 @@ from msgspec import Meta
 from crawler.discovery import nearest
 from crawler.engine.callback import CallbackError, Harvest, is_cancellation, run_callback
 from crawler.engine.commit import Committer
+from crawler.engine.hosts import Hosts
 from crawler.engine.remote import Task
 from crawler.engine.stats import Stats
 from crawler.engine.watchdog import Watchdog
@@ -24,17 +23,18 @@ from crawler.fetch.fetcher import Fetcher
 from crawler.fetch.robots import RobotsCache, RobotsUnavailable
 from crawler.frontier.frontier import Admission, Frontier
 from crawler.outcome import Failure, Outcome, Record, Verdict
-from crawler.parse.page import Page
-from crawler.politeness.pace import Manners, retry_after_seconds
-from crawler.politeness.retry import REFUSALS, RETRYABLE_STATUSES, Retry, may_repeat
-from crawler.politeness.robots import ALLOW_ALL, Rules
-from crawler.request import Entry
+from crawler.parse.page import Page, PageOptions
+from crawler.politeness.pace import Manners
+from crawler.politeness.retry import RETRYABLE_STATUSES, Retry, may_repeat
+from crawler.request import Entry, Request
 from crawler.response import Response
-from crawler.spider import Spider, is_cpu_bound
+from crawler.spider import LISTINGS, Spider, is_cpu_bound
 from crawler.urls.redirect import redirected
 
 log = logging.getLogger("crawler")
 
+_SLICE = 1_000
+"""Requests of one page that are admitted before others have their turn: 2 to 3 ms."""
 _TRACEBACKS = 3
 """Tracebacks shown as they happen; further ones are in the log at level INFO, and counted in the summary."""
 _PROCESS_LOSSES = 2
@@ -59,6 +59,10 @@ class EngineOptions:
         float, Meta(gt=0, description="seconds that a callback may hold the event loop unreported")
     ] = 0.25
     grace: Annotated[float, Meta(ge=0, description="seconds that running pages get after Ctrl-C")] = 10.0
+    refresh_redirect: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="a page that refreshes to another within so many seconds is a redirect (unset: it never is)"),
+    ] = 5.0
 
 
 class Processes(Protocol):
@@ -80,6 +84,7 @@ class Stages:
     processes: Processes
     committer: Committer
     stats: Stats
+    page: PageOptions
 
 
 class Worker:
@@ -97,9 +102,11 @@ class Worker:
         self._retry = retry
         self._stop = stop
         self._options = options
+        self._praising = replace(stages.page, obey_nofollow=True)
         self.watchdog = Watchdog(options.slow_callback)
         self._cpu_bound = {name for name in dir(type(spider)) if is_cpu_bound(getattr(type(spider), name, None))}
         self._items = 0  # in all runs of the job, those not committed included
+        self._hosts = Hosts(stages.frontier, stages.robots, stages.manners, stages.stats, retry)
         self._hears_failures = type(spider).on_failure is not Spider.on_failure
 
     def restore(self, items: int) -> None:
@@ -128,75 +135,89 @@ class Worker:
                 await committer.put(outcome)
 
     async def _visit(self, entry: Entry) -> Outcome | None:
-        """One request on the wire, and all that follows. None if that was its host's robots.txt."""
+        """One request on the wire, and all that follows. None if *entry* is to wait for another turn: its host's
+        robots.txt was asked for instead, or nobody can be reached.
+        """
+        hosts = self._hosts
+        if self._frontier.is_over_budget(entry):
+            return self._skip(entry, "site_budget")
         try:
-            rules = self._rules(entry)
+            rules = hosts.rules(entry)
         except RobotsUnavailable as error:
             return await self._fail(entry, error.reason, error.detail, None, sent=False)
         if rules is None:
-            return await self._ask_robots(entry)
-        pause = self._frontier.pause_of(entry)
-        if pause is None:
-            pause = self._frontier.set_pace(entry, rules.crawl_delay)
-        if not rules.allows(entry.request.url):
-            self._stats.skip("robots", entry.request.url)
-            return Outcome(entry, Verdict.SKIPPED, sent=False, note="robots")
+            return await self._visit_robots(entry)
+        pause = hosts.pause(entry, rules)
+        objection = hosts.objection(entry, rules)
+        if objection:
+            return self._skip(entry, objection)
+        return await self._fetch(entry, hosts.on_sent(entry) if pause else None)
+
+    def _skip(self, entry: Entry, reason: str) -> Outcome:
+        self._stats.skip(reason, entry.request.url)
+        return Outcome(entry, Verdict.SKIPPED, sent=False, note=reason)
+
+    async def _visit_robots(self, entry: Entry) -> Outcome | None:
+        """Ask for the robots.txt in *entry*'s stead."""
+        try:
+            is_at_hand = await self._hosts.ask_robots(entry)
+        except RobotsUnavailable as error:
+            return await self._fail(entry, error.reason, error.detail, None)
+        return await self._visit(entry) if is_at_hand else None
+
+    async def _fetch(self, entry: Entry, on_sent: Callable[[], None] | None) -> Outcome | None:
         self._stats.requests += 1
         entry.attempts += 1
         try:
-            response = await self._fetcher.fetch(entry.request, self._on_sent(entry) if pause else None)
+            response = await self._fetcher.fetch(entry.request, on_sent)
         except FetchError as error:
+            if self._hosts.is_outage(entry, error.reason):
+                entry.attempts -= 1
+                return None
             return await self._retry_or_fail(entry, error.reason, error.detail, retryable=error.retryable)
+        if response.cached:
+            return await self._receive_stored(entry, response)
         self._stats.bytes += len(response.body)
         return await self._receive(entry, response)
 
-    def _rules(self, entry: Entry) -> Rules | None:
-        """What robots.txt allows; None if it has to be asked for first."""
-        if not self._stages.manners.of(entry.hostname).obey_robots:
-            return ALLOW_ALL
-        return self._stages.robots.known(entry.origin)
-
-    async def _ask_robots(self, entry: Entry) -> Outcome | None:
-        """Fetch the robots.txt in *entry*'s stead; None lets *entry* wait for its turn again."""
-        robots, frontier = self._stages.robots, self._frontier
-        frontier.set_pace(entry, alone=True)
-        try:
-            self._stats.requests += await robots.fetch(entry.origin, self._on_sent(entry))
-            rules = robots.known(entry.origin)
-            if rules is not None:
-                frontier.set_pace(entry, rules.crawl_delay)
-            return None
-        except RobotsUnavailable as error:
-            if error.status in REFUSALS:
-                frontier.refuse(entry, retry_after_seconds(error.retry_after, time.time()))
-            wait = self._retry.wait(error.failures, random.random()) if error.retryable else None
-            if wait is None:
-                robots.give_up(entry.origin, error)
-                return await self._fail(entry, error.reason, error.detail, None)
-            self._stats.retries += 1
-            frontier.rest(entry, wait)  # the host's other URLs wait for the same file
-            return None
+    async def _receive_stored(self, entry: Entry, response: Response) -> Outcome | None:
+        """The page came out of the cache: a host that was not asked for it is owed no pause."""
+        self._stats.cached += 1
+        self._stats.requests -= not response.was_sent
+        outcome = await self._receive(entry, response)
+        if outcome is not None:
+            outcome.sent = response.was_sent
+        return outcome
 
     async def _receive(self, entry: Entry, response: Response) -> Outcome | None:
         status = response.status
-        if response.is_success:
-            self._frontier.accept(entry)
+        if not response.cached or response.cached == "revalidated":
+            self._hosts.hear(entry, response)
+        if response.is_success or self._is_no_robots(entry, status):
             return await self._call_back(entry, response)
         if response.is_redirect:
             return await self._redirect(entry, response)
-        if status in REFUSALS:
-            wish = retry_after_seconds(response.headers.get("Retry-After"), time.time())
-            self._frontier.refuse(entry, wish)
         return await self._retry_or_fail(
             entry, f"http_{status}", f"answered {status}", status, retryable=status in RETRYABLE_STATUSES
         )
 
+    def _is_no_robots(self, entry: Entry, status: int) -> bool:
+        """Whether a site has no robots.txt, which is no failure (RFC 9309, section 2.3.1.3): its sitemap is where
+        sitemaps are.
+        """
+        is_unavailable = 400 <= status < 500 and status not in RETRYABLE_STATUSES
+        return is_unavailable and entry.request.callback == "parse_robots"
+
     async def _redirect(self, entry: Entry, response: Response) -> Outcome | None:
-        target = redirected(entry, response.status, response.headers["Location"])
+        target = redirected(entry, response.status, *response.headers.getall("Location"))
         if isinstance(target, str):
             return await self._fail(entry, "redirect", target, response.status)
+        return await self._go_on(entry, target, response)
+
+    async def _go_on(self, entry: Entry, target: Request, response: Response) -> Outcome | None:
+        """*entry* was redirected to *target*."""
         admission = self._frontier.admit([target], entry, hop=True)
-        if admission.skipped and entry.is_seed:
+        if admission.skipped and admission.skipped[0][0] != "site_budget" and entry.is_seed:
             hint = f"it redirects to {target.url}, outside the crawl: add that host to allowed_hosts"
             return await self._fail(entry, "redirect", hint, response.status)
         self._count(admission)
@@ -210,21 +231,52 @@ class Worker:
         callback = getattr(self._spider, name, None)
         if not callable(callback):
             return await self._no_callback(entry, name)
+        manners = self._stages.manners.of(entry.hostname)
+        options = self._praising if manners.obey_rel_nofollow else self._stages.page
+        page = Page(response, entry.request, entry.depth, options)
+        target = self._refreshed(entry, page)
+        if target is not None:
+            return await self._go_on(entry, target, response)
         try:
             if name in self._cpu_bound:
-                task = Task(entry.request, response, entry.depth)
-                harvest = await self._stages.processes.run(task)
+                harvest = await self._stages.processes.run(Task(entry.request, response, entry.depth, options))
             else:
-                page = Page(response, entry.request, entry.depth)
                 harvest = await run_callback(callback, page, response.url, self.watchdog)
+                if harvest.requests and name not in LISTINGS:
+                    harvest.forbids_following = page.forbids_following
         except CallbackError as error:
             self._count_error()
             return await self._fail(entry, "callback_error", error.summary, response.status, error.trace)
         except ParseProcessError as error:
             return await self._lost_process(entry, error, response.status)
-        outcome = self._outcome(entry, harvest)
+        if harvest.forbids_following and manners.obey_robots_tags:
+            self._leave_out(harvest)
+        outcome = await self._outcome(entry, harvest)
         self._stats.pages += outcome is not None
         return outcome
+
+    def _refreshed(self, entry: Entry, page: Page) -> Request | None:
+        """What *page* is only a sign-post to; None if it is a page of its own.
+
+        It is one, too, if it goes on to itself (a news ticker) or back to where it came from (a slide show): nobody
+        else would ever see it.
+        """
+        limit = self._options.refresh_redirect
+        if entry.request.callback in LISTINGS:
+            return None  # no HTML, and far too big to be parsed as such for one word in it
+        refresh = page.refresh if limit is not None else None
+        if refresh is None or limit is None or refresh.seconds > limit or refresh.target is None:
+            return None
+        target = redirected(entry, 303, refresh.target)
+        if isinstance(target, str) or target.url.partition("#")[0] in (page.url, *entry.redirects):
+            return None
+        return target
+
+    def _leave_out(self, harvest: Harvest) -> None:
+        """The page asks that none of its links is followed."""
+        for request in harvest.requests:
+            self._stats.skip("nofollow", request.url)
+        harvest.requests = []
 
     async def _lost_process(self, entry: Entry, error: ParseProcessError, status: int) -> Outcome | None:
         """The page is tried once more in a fresh process; it may not have been its fault."""
@@ -282,17 +334,17 @@ class Worker:
             self._count_error()
             log.warning("on_failure raised at %s\n%s", request.url, error.trace)
             harvest = Harvest()
-        outcome = self._finished(entry, harvest, self._within_limit(harvest.records))
+        outcome = await self._finished(entry, harvest, self._within_limit(harvest.records))
         outcome.verdict, outcome.failure, outcome.sent = Verdict.FAILED, failure, sent
         return outcome
 
-    def _outcome(self, entry: Entry, harvest: Harvest) -> Outcome | None:
+    async def _outcome(self, entry: Entry, harvest: Harvest) -> Outcome | None:
         """What was harvested, within the crawl's bounds; None if there is no room for any of it."""
         wanted = harvest.records[entry.taken :]
         records = self._within_limit(wanted)
         if len(records) < len(wanted):
             return self._part(entry, records)
-        return self._finished(entry, harvest, records)
+        return await self._finished(entry, harvest, records)
 
     def _within_limit(self, records: list[Record]) -> list[Record]:
         """Those of *records* that ``max_items`` has room for; with the last one the crawl stops."""
@@ -304,10 +356,10 @@ class Worker:
             self._stop("max_items")
         return records
 
-    def _finished(self, entry: Entry, harvest: Harvest, records: list[Record]) -> Outcome:
+    async def _finished(self, entry: Entry, harvest: Harvest, records: list[Record]) -> Outcome:
         for reject in harvest.rejects:
             self._stats.reject(reject.item_type, reject.field, reject.reason)
-        admission = self._frontier.admit(harvest.requests, entry)
+        admission = await self._admit(harvest.requests, entry)
         self._count(admission)
         note = ""
         if harvest.rejects:
@@ -316,6 +368,19 @@ class Worker:
         return Outcome(
             entry, Verdict.DONE, records, harvest.rejects, admission.entries, note=note, too_deep=admission.too_deep
         )
+
+    async def _admit(self, requests: list[Request], entry: Entry) -> Admission:
+        """Admit what a page gave; of the 50,000 requests of a sitemap a slice at a time."""
+        is_listing = entry.request.callback in LISTINGS
+        whole = self._frontier.admit(requests[:_SLICE], entry, is_listing=is_listing)
+        for begin in range(_SLICE, len(requests), _SLICE):
+            await asyncio.sleep(0)
+            part = self._frontier.admit(requests[begin : begin + _SLICE], entry, is_listing=is_listing)
+            whole.entries += part.entries
+            whole.duplicates += part.duplicates
+            whole.skipped += part.skipped
+            whole.too_deep += part.too_deep
+        return whole
 
     def _part(self, entry: Entry, records: list[Record]) -> Outcome | None:
         """The first items of a page, up to ``max_items``: it waits on, and a crawl with room for more goes on there."""
@@ -334,6 +399,3 @@ class Worker:
         self._stats.callback_errors += 1
         if self._options.max_errors is not None and self._stats.callback_errors >= self._options.max_errors:
             self._stop("max_errors")
-
-    def _on_sent(self, entry: Entry) -> Callable[[], None]:
-        return partial(self._frontier.started, entry)

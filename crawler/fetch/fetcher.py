@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 from msgspec import Meta
 
+from crawler.http.credentials import check_headers, read_credentials
+from crawler.http.proxies import read_proxies
 from crawler.request import Request
 from crawler.response import Cookie, Response
+from crawler.urls.url import address
 
 MiB = 1024 * 1024
 USER_AGENT = "crawler/0.1"
@@ -28,12 +32,102 @@ class FetchOptions:
     user_agent: Annotated[
         str, Meta(min_length=1, description="who asks; robots.txt knows us by the word before the first slash")
     ] = USER_AGENT
+    contact: Annotated[
+        str | None,
+        Meta(description="where a site's owner reaches you: a URL or an e-mail address, sent with the user agent"),
+    ] = None
     headers: Annotated[dict[str, str], Meta(description="sent with every request")] = field(default_factory=dict)
+    credentials: Annotated[
+        dict[str, str],
+        Meta(description='origin -> "basic user:password" or "bearer TOKEN", sent there and nowhere else'),
+    ] = field(default_factory=dict)
+    proxies: Annotated[
+        tuple[str, ...],
+        Meta(description="proxies to go through by turns: http://user:password@host:port, https://…, socks5://…"),
+    ] = ()
     cookies: Annotated[bool, Meta(description="keep the cookies that sites set")] = True
     verify_tls: Annotated[bool, Meta(description="refuse certificates that cannot be verified")] = True
+    ca_file: Annotated[
+        str | None, Meta(description="a file of certificates (PEM) to be trusted beside the system's own")
+    ] = None
+    client_certificate: Annotated[
+        str | None, Meta(description="a file with the certificate (PEM) that is shown to servers that ask for one")
+    ] = None
+    client_key: Annotated[
+        str | None, Meta(description="a file with its key (PEM, without a password; unset: it is in the same file)")
+    ] = None
     allow_private_hosts: Annotated[
         bool, Meta(description="let public pages lead to private addresses (seeds may always be private)")
     ] = False
+
+
+PER_HOST = (
+    "timeout",
+    "connect_timeout",
+    "read_timeout",
+    "max_body",
+    "user_agent",
+    "contact",
+    "headers",
+    "proxies",
+    "verify_tls",
+    "ca_file",
+    "client_certificate",
+    "client_key",
+)
+"""What may differ for one host. Cookies and credentials are bound to their origins anyway."""
+FILES = ("ca_file", "client_certificate", "client_key")
+"""Names of files."""
+_EMAIL = re.compile(r"[^\s@()<>,;:\\\"\[\]]+@[^\s@()<>,;:\\\"\[\]]+")
+_CONTACT = re.compile(r"://|@|\bwww\.")
+"""What in a user agent tells where its owner is found."""
+
+
+def user_agent_of(options: FetchOptions) -> str:
+    """What goes out as ``User-Agent``: the crawler's name, and the contact if it has none in it."""
+    agent = _header(options, "user-agent") or options.user_agent
+    if options.contact is None or _CONTACT.search(agent):
+        return agent
+    return f"{agent} ({'' if _is_email(options.contact) else '+'}{options.contact})"
+
+
+def identity_of(options: FetchOptions) -> dict[str, str]:
+    """The headers that say who asks. ``From`` is for an e-mail address: RFC 9110, section 10.1.2."""
+    identity = {"User-Agent": user_agent_of(options)}
+    if options.contact is not None and _is_email(options.contact) and not _header(options, "from"):
+        identity["From"] = options.contact
+    return identity
+
+
+def has_contact(options: FetchOptions) -> bool:
+    """Whether a site's owner can find out whom to write to."""
+    return bool(_CONTACT.search(user_agent_of(options)) or _header(options, "from"))
+
+
+def check_contact(contact: str) -> None:
+    """
+    :raises ValueError: it is neither an http URL nor an e-mail address
+    """
+    is_url = contact.startswith(("http://", "https://")) and address(contact) is not None
+    if not contact.isascii() or set(contact) & set("() \t\r\n") or not (is_url or _is_email(contact)):
+        raise ValueError("write a URL (https://example.org/bot) or an e-mail address (bot@example.org)")
+
+
+CHECKS: Mapping[str, Callable[[Any, Mapping[str, str]], object]] = {  # Any: of the setting's type
+    "contact": lambda value, _: check_contact(value),
+    "headers": lambda value, _: check_headers(value),
+    "credentials": read_credentials,
+    "proxies": read_proxies,
+}
+"""What a type cannot say of a setting; each takes a value and the environment, and raises a ValueError that tells."""
+
+
+def _header(options: FetchOptions, name: str) -> str:
+    return next((value for key, value in options.headers.items() if key.lower() == name), "")
+
+
+def _is_email(text: str) -> bool:
+    return "://" not in text and _EMAIL.fullmatch(text) is not None
 
 
 class Fetcher(Protocol):
@@ -52,7 +146,7 @@ class Fetcher(Protocol):
         """The user named *hostname* as a seed: it may be a private address."""
 
     def new_cookies(self) -> list[Cookie]:
-        """Those that were set since this was last called, so that a job can keep them."""
+        """Those that were set or deleted since this was last called, so that a job can keep or forget them."""
 
     def restore_cookies(self, cookies: Sequence[Cookie]) -> None:
         """Take back what an earlier run of the job kept."""

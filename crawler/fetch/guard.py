@@ -25,6 +25,7 @@ AddrInfo = tuple[Any, Any, int, str, tuple[Any, ...]]  # Any: socket's own enums
 
 PRIVATE = "is a private address"
 """Part of the refusal's text: aiohttp wraps the error, and may join several into one."""
+UNTRUSTED = "no seed of this crawl is private (allow_private_hosts = true permits it)"
 
 
 class Guard:
@@ -44,7 +45,7 @@ class Guard:
         if not self.allows_private and not is_public(str(target[0])):
             raise OSError(
                 errno.EACCES,
-                f"{target[0]} {PRIVATE}, and no seed of this crawl is private (allow_private_hosts = true permits it)",
+                f"{target[0]} {PRIVATE}, and {UNTRUSTED}",
             )
         return socket.socket(family, kind, protocol)
 

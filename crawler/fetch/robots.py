@@ -6,25 +6,38 @@ Which rules it holds is decided in :mod:`crawler.politeness.robots`; here it is 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from typing import Protocol, runtime_checkable
+from weakref import WeakValueDictionary
 
 from crawler.errors import FetchError
 from crawler.fetch.fetcher import Fetcher
-from crawler.politeness.robots import ALLOW_ALL, ROBOTS_LIMIT, RobotsTxt, Rules
+from crawler.fetch.recent import Known, Recent, Trouble
+from crawler.politeness.robots import ALLOW_ALL, ROBOTS_LIMIT, Rules, product_token, rules_of, within_limit
 from crawler.request import Request
-from crawler.response import RobotsFile
+from crawler.response import Response, RobotsFile
 from crawler.urls.url import Base
 
 KEEP = 24 * 3600.0
 """Seconds that a robots.txt is believed. RFC 9309, section 2.4."""
 KEEP_FAILURE = 600.0
 """Seconds after which an origin whose robots.txt could not be had is asked again."""
+PATIENCE = 30 * 24 * 3600.0
+"""Seconds of failure after which a robots.txt counts as absent: the "30 days" of RFC 9309, section 2.3.1.4."""
 MAX_REDIRECTS = 5
 """RFC 9309, section 2.3.1.2."""
-_ORIGINS = 50_000
-"""Origins remembered; past that the one asked longest ago goes."""
+
+
+@runtime_checkable
+class HeadFetcher(Protocol):
+    """A fetcher that can leave the rest of a long body where it is."""
+
+    async def fetch_head(self, request: Request, limit: int, on_sent: Callable[[], None] | None = None) -> Response:
+        """Like :meth:`Fetcher.fetch`; of a decoded body with more than *limit* bytes it gives the first *limit*, and
+        closes the connection. Without an end, such a body is no error.
+        """
 
 
 class RobotsUnavailable(FetchError):
@@ -62,18 +75,31 @@ class RobotsCache:
     def __init__(
         self,
         fetcher: Fetcher,
-        user_agent: str,
+        agent_of: Callable[[str], str],
         clock: Callable[[], float],
         recall: Callable[[str], Awaitable[RobotsFile | None]] | None = None,
+        *,
+        has_past: bool = True,
+        recent: Recent | None = None,
+        wall: Callable[[], float] | None = None,
     ) -> None:
-        """*recall* gives the robots.txt of an origin that an earlier run fetched."""
+        """
+        :param agent_of: the user agent that an origin sees
+        :param clock: seconds, as the event loop counts them
+        :param recall: gives the robots.txt of an origin that this run or an earlier one fetched and kept
+        :param has_past: whether there was an earlier run; if not, *recall* is asked only for what was forgotten here
+        :param recent: what is remembered, and how much of it
+        :param wall: the Unix time
+        """
         self._fetcher = fetcher
-        self._user_agent = user_agent
+        self._agent_of = agent_of
         self._clock = clock
+        self._wall = wall or _unix_time
         self._recall = recall
+        self._has_past = has_past
+        self._recent = Recent() if recent is None else recent
+        self._alike: WeakValueDictionary[bytes, Rules] = WeakValueDictionary()
         self._news: list[RobotsFile] = []
-        self._known: OrderedDict[str, tuple[float, Rules | RobotsUnavailable]] = OrderedDict()
-        self._moved: dict[str, tuple[str, int]] = {}
         self._pending: dict[str, asyncio.Future[None]] = {}
 
     def known(self, origin: str) -> Rules | None:
@@ -81,12 +107,16 @@ class RobotsCache:
 
         :raises RobotsUnavailable: it was tried not long ago, and could not be had
         """
-        entry = self._known.get(origin)
-        if entry is None or entry[0] < self._clock():
+        known = self._recent.get(origin)
+        if known is None:
             return None
-        if isinstance(entry[1], RobotsUnavailable):
-            raise entry[1]
-        return entry[1]
+        now = self._clock()
+        if known.until >= now:
+            return known.rules
+        trouble = known.trouble
+        if trouble is not None and trouble.error is not None and trouble.until >= now:
+            raise trouble.error.with_traceback(None)  # else each URL would leave its frames there
+        return None
 
     async def fetch(self, origin: str, on_sent: Callable[[], None] | None = None) -> bool:
         """Ask for the rules of *origin*: one request on the wire. True if this call asked; one that finds another
@@ -102,75 +132,121 @@ class RobotsCache:
             return False
         self._pending[origin] = done = asyncio.get_running_loop().create_future()
         try:
-            if await self._remembers(origin):
-                return False
-            rules = await self._ask(origin, on_sent)
-            if rules is not None:
-                self._remember(origin, rules, KEEP)
-        except RobotsUnavailable as error:
-            self._remember(origin, error, -1.0)  # known to have failed, but not believed: it may be asked again
-            raise
+            return not await self._remembers(origin) and await self._ask(origin, on_sent)
         finally:
             del self._pending[origin]
             done.set_result(None)
-        return True
+
+    def give_up(self, origin: str, error: RobotsUnavailable) -> bool:
+        """The retries are spent. True if nothing of *origin* may be asked for a while.
+
+        False if :meth:`known` has rules all the same: those of the last copy that could be had, or those of no
+        robots.txt, after thirty days of failure (RFC 9309, section 2.3.1.4).
+        """
+        known = self._recent.get(origin) or Known()
+        trouble = known.trouble = known.trouble or Trouble()
+        if known.rules is None and self._wall() - trouble.since >= PATIENCE:
+            known.rules, known.until = ALLOW_ALL, self._clock() + KEEP
+        elif known.rules is not None:
+            known.until = self._clock() + KEEP_FAILURE
+        else:
+            trouble.error = type(error)(*error.args)  # without the frames that it was raised in
+            trouble.until = self._clock() + KEEP_FAILURE
+        self._recent.put(origin, known)
+        return known.rules is None
+
+    def forgive(self, origin: str) -> None:
+        """The last failure was nothing of *origin*'s doing: it does not count as one of its tries."""
+        known = self._recent.get(origin)
+        if known is not None and known.trouble is not None:
+            known.trouble.failures = max(0, known.trouble.failures - 1)
 
     def news(self) -> list[RobotsFile]:
-        """The files that were fetched since this was last called."""
+        """What is to be kept for a later run, since this was last called."""
         news, self._news = self._news, []
         return news
 
     async def _remembers(self, origin: str) -> bool:
-        """Whether an earlier run's copy is at hand, and young enough."""
-        kept = await self._recall(origin) if self._recall is not None else None
-        age = time.time() - kept.fetched if kept is not None else KEEP
-        if kept is None or not 0 <= age < KEEP:  # it cannot be from the future: a clock was set back
+        """Whether a copy that was kept is young enough. An older one is used if no other can be had."""
+        may_be_kept = self._has_past or self._recent.has_forgotten
+        if self._recall is None or not may_be_kept or self._recent.get(origin) is not None:
             return False
-        self._remember(origin, self._rules(kept.body), KEEP - age)
-        return True
+        kept = await self._recall(origin)
+        if kept is None:
+            return False
+        age = self._wall() - kept.fetched
+        if kept.body is None:
+            self._recent.put(origin, Known(trouble=Trouble(since=kept.fetched)))
+            return False
+        is_young = 0 <= age < KEEP  # it cannot be from the future: a clock was set back
+        until = self._clock() + (KEEP - age if is_young else -1.0)
+        self._recent.put(origin, Known(self._rules(origin, kept.body), until))
+        return is_young
 
-    def give_up(self, origin: str, error: RobotsUnavailable) -> None:
-        """The retries are spent: for a while nothing of *origin* is asked."""
-        self._remember(origin, error, KEEP_FAILURE)
-
-    async def _ask(self, origin: str, on_sent: Callable[[], None] | None) -> Rules | None:
-        """The rules; None for a redirect, whose target is asked next."""
-        url, hops = self._moved.pop(origin, (f"{origin}/robots.txt", 0))
+    async def _ask(self, origin: str, on_sent: Callable[[], None] | None) -> bool:
+        """Whether anybody was asked: a cache may have it."""
+        trouble = (self._recent.get(origin) or Known()).trouble or Trouble()
+        url, hops = trouble.url or f"{origin}/robots.txt", trouble.hops
         try:
-            response = await self._fetcher.fetch(Request(url), on_sent)
+            response = await self._fetch(Request(url), on_sent)
         except FetchError as error:
             detail = f"robots.txt: {error.detail or error.reason}"
-            raise RobotsUnavailable(url, detail, self._failures(origin) + 1, error.retryable, error.reason) from error
+            failures = self._failed(origin)
+            raise RobotsUnavailable(url, detail, failures, error.retryable, error.reason) from error
         if response.status >= 500 or response.status == 429:
+            retry_after = response.headers.get("Retry-After")
             detail = f"robots.txt answered {response.status}"
-            raise RobotsUnavailable(
-                url,
-                detail,
-                self._failures(origin) + 1,
-                status=response.status,
-                retry_after=response.headers.get("Retry-After"),
-            )
-        if not response.is_redirect:
-            return self._read(origin, response.body if response.is_success else b"")
-        target = Base(url).join(response.headers["Location"])
-        if target is None or hops == MAX_REDIRECTS:
-            return self._read(origin, b"")  # RFC 9309: after five redirects it may be taken as absent
-        self._moved[origin] = (target, hops + 1)
-        return None
+            raise RobotsUnavailable(url, detail, self._failed(origin), status=response.status, retry_after=retry_after)
+        target = Base(url).join(response.headers["Location"]) if response.is_redirect else None
+        if target is None or hops == MAX_REDIRECTS:  # RFC 9309: after five redirects it may be taken as absent
+            self._take(origin, response.body if response.is_success else b"")
+        else:
+            self._moved(origin, target, hops + 1)
+        return response.was_sent
 
-    def _failures(self, origin: str) -> int:
-        entry = self._known.get(origin)
-        return entry[1].failures if entry is not None and isinstance(entry[1], RobotsUnavailable) else 0
+    async def _fetch(self, request: Request, on_sent: Callable[[], None] | None) -> Response:
+        if isinstance(self._fetcher, HeadFetcher):
+            return await self._fetcher.fetch_head(request, ROBOTS_LIMIT + 1, on_sent)
+        return await self._fetcher.fetch(request, on_sent)
 
-    def _read(self, origin: str, body: bytes) -> Rules:
-        self._news.append(RobotsFile(origin, time.time(), body[:ROBOTS_LIMIT]))
-        return self._rules(body)
+    def _take(self, origin: str, body: bytes) -> None:
+        body = within_limit(body)
+        self._news.append(RobotsFile(origin, self._wall(), body))
+        self._recent.put(origin, Known(self._rules(origin, body), self._clock() + KEEP))
 
-    def _rules(self, body: bytes) -> Rules:
-        return RobotsTxt(body, self._user_agent) if body else ALLOW_ALL
+    def _moved(self, origin: str, url: str, hops: int) -> None:
+        known = self._recent.get(origin) or Known()
+        known.trouble = known.trouble or Trouble()
+        known.trouble.url, known.trouble.hops = url, hops
+        self._recent.put(origin, known)
 
-    def _remember(self, origin: str, rules: Rules | RobotsUnavailable, seconds: float) -> None:
-        self._known[origin] = (self._clock() + seconds, rules)
-        self._known.move_to_end(origin)
-        while len(self._known) > _ORIGINS:
-            self._known.popitem(last=False)
+    def _failed(self, origin: str) -> int:
+        """Note a failure, and since when there are some. How many there are in a row."""
+        known = self._recent.get(origin) or Known()
+        trouble = known.trouble = known.trouble or Trouble()
+        trouble.url, trouble.hops = "", 0
+        trouble.failures += 1
+        now = self._wall()
+        if trouble.since > now:
+            trouble.since = now
+            if known.rules is None:  # else the copy that is kept says more
+                self._news.append(RobotsFile(origin, now, None))
+        self._recent.put(origin, known)
+        return trouble.failures
+
+    def _rules(self, origin: str, body: bytes) -> Rules:
+        """Those of *body*: one object for all origins that have the same."""
+        if not body:
+            return ALLOW_ALL
+        token = product_token(self._agent_of(origin))
+        mark = hashlib.blake2b(body, digest_size=16, key=token.encode()[:64]).digest()  # none can be made alike
+        rules = self._alike.get(mark)
+        if rules is None:
+            rules = rules_of(body, token)
+            if rules is not ALLOW_ALL:
+                self._alike[mark] = rules
+        return rules
+
+
+def _unix_time() -> float:
+    return time.time()

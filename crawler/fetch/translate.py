@@ -18,8 +18,10 @@ from crawler.errors import (
     InvalidRequest,
     MalformedResponse,
     TLSFailed,
+    TruncatedBody,
 )
 from crawler.fetch.guard import PRIVATE
+from crawler.fetch.wire import MalformedBody
 
 
 def translate(error: Exception, url: str) -> FetchError:
@@ -35,10 +37,10 @@ def _connect_error(url: str, detail: str) -> FetchError:
     return BlockedAddress(url, detail) if PRIVATE in detail else ConnectFailed(url, detail)
 
 
-def _payload_error(url: str, detail: str) -> FetchError:
-    """A body that cannot be decoded will not be decodable tomorrow; one that broke off may come whole."""
-    if "decode" in detail or "encoding" in detail:
-        return MalformedResponse(url, detail)
+def _lost_connection(url: str, detail: str) -> FetchError:
+    """Since TLS 1.3 a server refuses our certificate, or the lack of one, when the handshake is over for us."""
+    if "SSL" in detail and "CERTIFICATE" in detail:
+        return TLSFailed(url, f"it asks for a certificate, and takes none or another than client_certificate: {detail}")
     return Disconnected(url, detail)
 
 
@@ -50,7 +52,9 @@ _TRANSLATIONS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callab
     (aiohttp.ClientConnectorError, _connect_error),
     ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), InvalidRequest),
     (aiohttp.ClientResponseError, MalformedResponse),
-    (aiohttp.ClientPayloadError, _payload_error),
+    (MalformedBody, MalformedResponse),
+    (aiohttp.ClientPayloadError, TruncatedBody),
+    (aiohttp.ClientOSError, _lost_connection),
     (aiohttp.ClientError, Disconnected),
     (ConnectionError, Disconnected),
     (OSError, ConnectFailed),
@@ -60,7 +64,9 @@ _TRANSLATIONS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callab
 
 def _words(error: Exception) -> str:
     """One line for people; some of aiohttp's errors have no text of their own."""
-    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):
+    if isinstance(error, aiohttp.ClientSSLError):
+        return _tls_words(error)
+    if isinstance(error, aiohttp.ClientConnectorError):
         return _connect_words(error)
     text = " ".join(str(error).split())
     if isinstance(error, TimeoutError):
@@ -75,3 +81,11 @@ def _connect_words(error: aiohttp.ClientConnectorError) -> str:
     known = cause.errno is not None and cause.errno > 0
     why = os.strerror(cause.errno) if known and cause.errno is not None else cause.strerror or str(cause)
     return f"no connection to {error.host}: {why[:1].lower()}{why[1:]}"[:300]
+
+
+def _tls_words(error: aiohttp.ClientSSLError) -> str:
+    cause = getattr(error, "certificate_error", error.os_error)
+    refusal = getattr(cause, "verify_message", "")
+    if refusal:
+        return f"the certificate of {error.host} is refused: {refusal}"[:300]
+    return f"no TLS connection to {error.host}: {' '.join(str(cause).split())}"[:300]

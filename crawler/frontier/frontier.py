@@ -12,20 +12,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from crawler.frontier.lessons import Lessons
-from crawler.frontier.schedule import HostSchedule
+from crawler.frontier.budget import SiteBudget
+from crawler.frontier.courtesy import Courtesy
 from crawler.frontier.store import Batch, Restored, Store
 from crawler.frontier.window import Window
 from crawler.outcome import Outcome, Verdict
 from crawler.politeness.pace import Manners
 from crawler.request import Entry, Request, hostname_of
+from crawler.urls.canonical import Canonical, canonical
 from crawler.urls.fingerprint import fingerprint, fingerprints
 from crawler.urls.scope import Scope
 from crawler.urls.url import address
@@ -58,7 +59,8 @@ class Admission(msgspec.Struct):
     """New to the crawl. They are not in the frontier yet: see :meth:`Frontier.queue`."""
     duplicates: int
     skipped: list[tuple[str, str]]
-    """(reason, URL) of those that do not belong to the crawl: ``malformed``, ``out_of_scope`` or ``too_deep``."""
+    """(reason, URL) of those that do not belong to the crawl: ``malformed``, ``out_of_scope``, ``too_deep`` or
+    ``site_budget``."""
     too_deep: list[tuple[int, str]] = []
     """Fingerprint and URL of those that are past ``max_depth``."""
 
@@ -67,23 +69,39 @@ class Frontier:
     """One crawl's frontier. Belongs to one event loop; nothing here is awaited but :meth:`lease` and :meth:`room`."""
 
     def __init__(
-        self, store: Store, scope: Scope, manners: Manners, options: FrontierOptions = FrontierOptions()
+        self,
+        store: Store,
+        scope: Scope,
+        manners: Manners,
+        options: FrontierOptions = FrontierOptions(),
+        canonical: Canonical = canonical,
+        *,
+        address_of: Callable[[str], str] = lambda hostname: "",
+        site_of: Callable[[str], str] = lambda hostname: hostname,
     ) -> None:
+        """
+        :param address_of: gives the IP address of a host name, as far as it is known
+        :param site_of: gives the site that a host name belongs to: its registrable domain, or itself
+        """
         self._store = store
+        self._canonical = canonical
         self._keeps = store.keeps
         self._scope = scope
         self._manners = manners
         self._options = options
-        self._schedule: HostSchedule[Entry] = HostSchedule()
+        self._loop = asyncio.get_running_loop()
+        self._courtesy = Courtesy(manners, self._loop.time, address_of)
+        self._schedule = self._courtesy.schedule
+        self._lessons = self._courtesy.lessons
+        self._outages = self._courtesy.outages
+        counts_sites = any(each.max_pages_per_site is not None for each in manners.all())
+        self._sites = SiteBudget(manners, site_of) if counts_sites else None
         self._window = Window()
         self._thin = asyncio.Event()
         self._number = 0
-        self._lessons = Lessons(manners)
         self._out: set[int] = set()  # numbers that the store has, and that must not be read from it
         self._ended: list[int] = []  # those of them whose outcome is in the group that is being filled
         self._ending: dict[int, list[int]] = {}
-        self._loop = asyncio.get_running_loop()
-        self._begun = self._loop.time()
         self._workers: deque[asyncio.Future[Entry | None]] = deque()
         self._seeding: asyncio.Future[None] | None = None
         self._timer: asyncio.Handle | None = None
@@ -122,21 +140,29 @@ class Frontier:
         self._number = restored.number
         self._pages = restored.tally.pages
         self._lessons.restore(restored.hosts)
+        if self._sites is not None:
+            self._sites.restore(restored.sites)
         for hostname in restored.seed_hosts:
             self._scope.grow(hostname)
+            if self._pages:
+                self._outages.remember(f"http://{hostname}")
+                self._outages.remember(f"https://{hostname}")
         self._thin.set()
 
-    def admit(self, requests: Sequence[Request], parent: Entry | None = None, *, hop: bool = False) -> Admission:
+    def admit(
+        self, requests: Sequence[Request], parent: Entry | None = None, *, hop: bool = False, is_listing: bool = False
+    ) -> Admission:
         """Decide which *requests* are new to the crawl and belong to it, and mark them as seen.
 
-        *parent* is the page that they were found on, None for seeds; *hop* says that it redirected here.
+        *parent* is the page that they were found on, None for seeds; *hop* says that it redirected here, *is_listing*
+        that it is no page but a list of seeds, as a sitemap is.
         """
-        depth = 0 if parent is None else parent.depth + (not hop)
+        depth = 0 if parent is None else parent.depth + (not hop and not is_listing)
         referrer = "" if parent is None else parent.referrer if hop else parent.request.url
         redirects = (*parent.redirects, parent.request.url) if parent is not None and hop else ()
         max_depth = self._options.max_depth
-        seed, admits = self._store.seed, self._scope.admits
-        marks = fingerprints(requests, seed)
+        seed, admits, sites = self._store.seed, self._scope.admits, self._sites
+        marks = fingerprints(requests, seed, self._canonical)
         offered: list[Entry] = []
         deep: list[tuple[int, str]] = []
         skipped: list[tuple[str, str]] = []
@@ -153,13 +179,15 @@ class Frontier:
                 self._scope.grow(target.hostname)
             if not admits(target.hostname):
                 skipped.append(("out_of_scope", request.url))
+            elif sites is not None and sites.is_spent(target.hostname):
+                skipped.append(("site_budget", request.url))
             elif max_depth is not None and depth > max_depth:
                 skipped.append(("too_deep", request.url))
-                deep.append((fingerprint(target.href, request, seed), target.href))
+                deep.append((fingerprint(target.href, request, seed, self._canonical), target.href))
             else:
                 if request.url != target.href:
                     request = request.replace(url=target.href)  # what robots.txt is asked about is what is fetched
-                    mark = fingerprint(target.href, request, seed)
+                    mark = fingerprint(target.href, request, seed, self._canonical)
                 offered.append(Entry(request, target.host, target.origin, mark, depth, 0, 0, redirects, referrer))
         new = self._store.add(offered) if offered else []
         if hop and not new:
@@ -169,7 +197,7 @@ class Frontier:
     def _returns(self, entry: Entry) -> bool:
         """Whether it was redirected to a URL of its own chain, as by a page that sets a cookie and asks again."""
         seed, request = self._store.seed, entry.request
-        return any(entry.fingerprint == fingerprint(url, request, seed) for url in entry.redirects)
+        return any(entry.fingerprint == fingerprint(url, request, seed, self._canonical) for url in entry.redirects)
 
     def queue(self, entries: Iterable[Entry]) -> None:
         """Let *entries* wait for their lease. The next group that is sealed must hold them."""
@@ -186,7 +214,7 @@ class Frontier:
         window, held = self._window, schedule.held(host)
         if window.takes(host, key, held, schedule.hosts, schedule.last_key):
             if held is None:
-                self._recall(host, entry.hostname)
+                self._courtesy.recall(host, entry.hostname)
             schedule.add(host, entry, key)
             if held and (keep := window.overfull(host, held + 1, schedule.hosts)) is not None:
                 self._trim(host, keep)
@@ -203,13 +231,6 @@ class Frontier:
         self._window.cut(host, self._schedule.last_key(host), cut[0], len(cut))
         self._schedule.hold(host)
 
-    def _recall(self, host: str, hostname: str) -> None:
-        """A host that is new to this run: an earlier one may owe it a rest, and asked it not long ago."""
-        owed = self._lessons.owed(host, hostname)
-        if owed is not None:
-            refusals, rest = owed
-            self._schedule.remember(host, refusals, self._begun + rest)
-
     def seal(self) -> int:
         """The number of the group that holds all that was queued so far and is not committed."""
         group = self._window.seal()
@@ -222,6 +243,8 @@ class Frontier:
         :raises StoreError: it cannot be written
         """
         batch.hosts = self._lessons.news(self._loop.time(), self._schedule.learned)
+        if self._sites is not None:
+            batch.sites = self._sites.fetched(batch.outcomes)
         await self._store.commit(batch)
         self._out.difference_update(self._ending.pop(group))
         if self._window.committed(group) or self._window.may_scan(self._schedule.hosts):
@@ -238,7 +261,7 @@ class Frontier:
             self._thin.clear()
             while (scan := window.scans(schedule.hosts)) is not None:
                 for host in window.found(await self._store.hosts(*scan), lambda host: schedule.held(host) is not None):
-                    self._recall(host, hostname_of(host))
+                    self._courtesy.recall(host, hostname_of(host))
                     schedule.hold(host)
                 await self._restock()
             await self._restock()
@@ -273,13 +296,15 @@ class Frontier:
             raise
 
     def started(self, entry: Entry) -> None:
-        """The leased *entry* has just been sent: the host's pause begins."""
-        self._schedule.started(entry.host, entry, self._loop.time())
+        """The leased *entry* has just been sent: the pause of its host begins, and that of its address."""
+        self._courtesy.started(entry)
         self._settle()
 
     def pause_of(self, entry: Entry) -> float | None:
-        """Seconds between two requests to *entry*'s host; None if :meth:`set_pace` has not been called for it."""
-        return self._schedule.pause_of(entry.host)
+        """Seconds between two requests to *entry*'s host, or to its address; None if :meth:`set_pace` has not been
+        called for it.
+        """
+        return self._schedule.spacing_of(entry.host)
 
     def set_pace(self, entry: Entry, crawl_delay: float | None = None, *, alone: bool = False) -> float:
         """From now on *entry*'s host is asked as its politeness allows; one request at a time if *alone*, as long as
@@ -287,42 +312,66 @@ class Frontier:
 
         Gives the seconds between two requests. Where there are some, :meth:`started` must be called for *entry*.
         """
-        hostname = entry.hostname
-        if crawl_delay:
-            self._lessons.note(entry)
-        politeness = self._manners.of(hostname)
-        pause = politeness.pause(hostname, self._lessons.crawl_delay(entry.host, crawl_delay))
-        self._schedule.set_limits(entry.host, entry, 1 if alone else politeness.concurrency_per_host, pause)
+        pause = self._courtesy.set_pace(entry, crawl_delay, alone=alone)
         if self._workers:
             self._settle()  # more of that host's requests may be asked now
         return pause
 
+    def accept(self, entry: Entry, elapsed: float = 0.0, *, is_good: bool = True) -> None:
+        """*entry*'s host answered, after so many seconds; with a page if that *is_good*."""
+        if self._courtesy.accept(entry, elapsed, is_good=is_good):
+            self._settle()
+
     def refuse(self, entry: Entry, retry_after: float | None) -> None:
-        """*entry*'s host said "too much": it rests, for all its URLs."""
-        times = self._schedule.refused(entry.host)
-        self._lessons.note(entry)
-        rest = self._manners.of(entry.hostname).rest_after_refusal(times, retry_after)
-        self.rest(entry, rest)
+        """*entry*'s host said "too much": it rests, for all its URLs, and is asked more slowly afterwards."""
+        if self._courtesy.refuse(entry, retry_after):
+            self._settle()
+
+    def miss(self, entry: Entry, reason: str) -> bool:
+        """Nothing came back from *entry*'s host, for that *reason*. Whether an outage is to blame: then the try does
+        not count, and :meth:`put_back` lets it wait until there is a way again.
+        """
+        return self._courtesy.miss(entry, reason)
 
     def rest(self, entry: Entry, seconds: float) -> None:
         """Leave *entry*'s host alone for a while."""
-        self._schedule.rest(entry.host, self._loop.time() + seconds)
+        self._courtesy.rest(entry, seconds)
 
-    def accept(self, entry: Entry) -> None:
-        """*entry*'s host answered."""
-        if self._schedule.accepted(entry.host):
-            self._lessons.note(entry)
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something to tell of outages."""
+        return bool(self._outages.news)
+
+    def news(self) -> list[str]:
+        """What there is to tell of outages since this was last called, in lines for the person."""
+        told, self._outages.news = self._outages.news, []
+        return told
+
+    def is_over_budget(self, entry: Entry) -> bool:
+        """Whether the site of the leased *entry* has had as many pages fetched as it may."""
+        return self._sites is not None and not self._sites.has_room(entry)
 
     def put_back(self, entry: Entry, *, sent: bool = True) -> None:
-        """End the lease of *entry* without an outcome: it goes first again (its robots.txt was asked instead)."""
+        """End the lease of *entry* without an outcome: it goes first again (its robots.txt was asked instead), or
+        after another one of its host (:meth:`miss`).
+        """
         self._leased -= 1
-        self._schedule.add(entry.host, entry, entry.key)
+        if self._sites is not None:
+            self._end_at_site(entry, is_page=False)
+        later = self._courtesy.later
+        due = later.pop(entry.number, None) if later else None
+        if due is None:
+            self._schedule.add(entry.host, entry, entry.key)
+        else:
+            self._schedule.add_later(entry.host, entry, entry.key, due)
         self._schedule.finish(entry.host, entry, self._loop.time() if sent else None)
 
     def finish(self, outcome: Outcome) -> None:
         """End the lease of ``outcome.entry``, and let what it discovered, or its retry, wait."""
         entry = outcome.entry
         self._leased -= 1
+        if self._sites is not None:
+            self._end_at_site(entry, is_page=outcome.verdict is Verdict.DONE)
         if outcome.verdict is Verdict.DONE:
             self._pages += 1
         if outcome.discovered:
@@ -358,7 +407,13 @@ class Frontier:
     def _take(self) -> Entry | None:
         if self.stopped is not None or not self._within_budget():
             return None
-        entry = self._schedule.take(self._loop.time())
+        now = self._loop.time()
+        if self._outages.is_ours and not self._outages.may_probe(now, self._leased):
+            return None
+        entry = self._schedule.take(now)
+        while entry is not None and self._sites is not None and not self._sites.begin(entry):
+            self._bar(entry)
+            entry = self._schedule.take(now)
         if entry is not None:
             self._leased += 1
             if self._keeps:
@@ -366,6 +421,17 @@ class Frontier:
                 if self._window.is_partial:
                     self._look_after(entry.host)
         return entry
+
+    def _bar(self, entry: Entry) -> None:
+        """What runs of *entry*'s site may be all that it is to give: see how that ends."""
+        self._schedule.add(entry.host, entry, entry.key)
+        self._schedule.finish(entry.host, entry, None)
+        self._schedule.bar(entry.host)
+
+    def _end_at_site(self, entry: Entry, *, is_page: bool) -> None:
+        assert self._sites is not None
+        for host in self._sites.end(entry, is_page=is_page):
+            self._schedule.unbar(host)
 
     def _look_after(self, host: str) -> None:
         """*host* has one less in memory, and may have more in the store."""
@@ -418,6 +484,8 @@ class Frontier:
 
     def _arm_timer(self) -> None:
         due = self._schedule.next_ready()
+        if self._outages.is_ours:
+            due = self._outages.next_look(due, self._loop.time(), self._leased)
         if self._timer is not None:
             if due is not None and self._timer_due <= due:
                 return  # it comes early enough, and looks again then

@@ -11,6 +11,7 @@ import msgspec
 from crawler.frontier.job import Job
 from crawler.frontier.schema import connect, delete, entry_of, insert, reading, signed, translated
 from crawler.request import Request
+from crawler.urls.canonical import Canonical, canonical
 from crawler.urls.fingerprint import fingerprint
 from crawler.urls.url import address
 
@@ -89,8 +90,8 @@ def put_back(job: Job, reasons: Sequence[str] = ()) -> int:
     return len(rows)
 
 
-def trace(job: Job, url: str) -> Trace:
-    """What became of *url*, an http URL.
+def trace(job: Job, url: str, canonical: Canonical = canonical) -> Trace:
+    """What became of *url*, an http URL. *canonical* is the job's.
 
     :raises StoreError: the database cannot be read
     """
@@ -98,7 +99,7 @@ def trace(job: Job, url: str) -> Trace:
     assert target is not None
     with reading(job.database) as connection:
         [(seed,)] = connection.execute("SELECT value FROM meta WHERE key = 'seed'")
-        mark = signed(fingerprint(target.href, Request(target.href), seed % 2**64))
+        mark = signed(fingerprint(target.href, Request(target.href), seed % 2**64, canonical))
         return _finished(connection, mark) or _waiting(connection, mark) or _deep(connection, mark) or Trace("unknown")
 
 

@@ -3,12 +3,15 @@
 Rule 1: hosts take turns; within a host the item with the least key goes first.
 Rule 2: a host with a pause starts one request at a time: the next one is due a pause after the last one *left*
 (:meth:`HostSchedule.started`), not after it was handed out, so that a slow connect cannot bring two together.
-Rule 3: every item taken is finished once.
+Rule 3: a host's pause is the longer one of two: its *floor* only rises, what is *extra* may fall again.
+Rule 4: hosts at one address share a spacing of their own, which holds as Rule 2 does.
+Rule 5: every item taken is finished once.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
 from math import inf
@@ -19,14 +22,44 @@ Key = tuple[int, int]
 """The place of an item among those of its host."""
 
 
+Place = tuple[str, float]
+"""An address, empty if it is not known yet, and the seconds for which it is left alone after a start of a host there."""
+
+
+class _Address(Generic[T]):
+    """Hosts that take turns, since one machine may be behind them all."""
+
+    __slots__ = ("hosts", "is_called", "launcher", "launching", "name", "parked", "ready_at")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.hosts = 0
+        self.ready_at = 0.0
+        self.launching: T | None = None
+        self.launcher: _Host[T] | None = None  # the host of that item
+        self.parked: deque[_Host[T]] = deque()  # those whose turn came when it was not ready
+        self.is_called = False  # whether it stands among those that become ready
+
+    def is_free(self, now: float) -> bool:
+        return self.launching is None and self.ready_at <= now
+
+
 class _Host(Generic[T]):
     __slots__ = (
+        "address",
+        "crowd",
+        "extra",
+        "floor",
+        "gap",
+        "is_barred",
         "is_held",
         "is_paced",
+        "is_probed",
         "later",
         "launching",
         "left_at",
         "limit",
+        "most",
         "name",
         "pause",
         "queued",
@@ -42,7 +75,15 @@ class _Host(Generic[T]):
         self.waiting: list[tuple[Key, int, T]] = []
         self.running = 0
         self.limit = 1
-        self.pause = 0.0
+        self.most = 1  # of its items, how many may run just now
+        self.floor = 0.0
+        self.extra = 0.0
+        self.pause = 0.0  # the longer one of the two
+        self.crowd = 0  # of its items, how many run that were taken before it had a pause
+        self.is_barred = False
+        self.is_probed = False
+        self.address: _Address[T] | None = None
+        self.gap = 0.0
         self.is_paced = False
         self.is_held = False  # whether it has more, elsewhere
         self.later = 0  # of its items, how many wait for their time
@@ -50,18 +91,22 @@ class _Host(Generic[T]):
         self.left_at = -inf  # when something last left for it
         self.launching: T | None = None
         self.refusals = 0
-        self.running_then = 0  # of those that ran when it last refused, how many run still
+        self.running_then = 0  # of those that ran when it was last strained, how many run still
         self.queued = False  # whether it stands in the turn or among the resting
 
     def may_start(self) -> bool:
-        return bool(self.waiting) and self.running < self.limit and self.launching is None
+        return bool(self.waiting) and self.running < self.most and self.launching is None
 
 
 class HostSchedule(Generic[T]):
     """Items waiting under their hosts. All times are seconds of one clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, place_of: Callable[[str], Place | None] = lambda host: None) -> None:
+        """*place_of* gives a host's address; None if it may be asked as often as one likes."""
         self._hosts: dict[str, _Host[T]] = {}
+        self._place_of = place_of
+        self._addresses: dict[str, _Address[T]] = {}
+        self._called: list[tuple[float, int, _Address[T]]] = []
         self._turn: deque[_Host[T]] = deque()
         self._resting: list[tuple[float, int, _Host[T]]] = []
         self._delayed: list[tuple[float, int, str, Key, T]] = []
@@ -133,9 +178,18 @@ class HostSchedule(Generic[T]):
         return (0, 0.0, 0.0) if known is None else (known.refusals, known.ready_at, known.pause)
 
     def pause_of(self, host: str) -> float | None:
-        """The seconds that :meth:`set_limits` gave; None if it was not called since *host* was last forgotten."""
+        """The seconds between two starts; None if :meth:`set_limits` was not called since *host* was last forgotten."""
         known = self._hosts.get(host)
         return known.pause if known is not None and known.is_paced else None
+
+    def spacing_of(self, host: str) -> float | None:
+        """As :meth:`pause_of`, or what its address wants if that is more: :meth:`started` is to be called if it is not 0."""
+        known = self._hosts.get(host)
+        return max(known.pause, known.gap) if known is not None and known.is_paced else None
+
+    def floor_of(self, host: str) -> float:
+        """The seconds that :meth:`set_limits` gave, the most of them."""
+        return self._hosts[host].floor
 
     def set_limits(self, host: str, item: T, limit: int, pause: float) -> None:
         """How many of *host*'s items may run at once, and the seconds between two starts.
@@ -143,39 +197,127 @@ class HostSchedule(Generic[T]):
         A new host has 1 and 0, so *item*, which runs and has not left yet, is the only one until this is called.
         """
         known = self._hosts[host]
-        pause = max(pause, known.pause)  # its other scheme may have asked for more
-        if pause > 0 and known.pause == 0:
-            known.launching = item
+        known.floor = max(known.floor, pause)  # its other scheme may have asked for more
+        known.limit = limit
+        known.is_paced = True
+        self._space(known, item)
+        self._open(known)
+
+    def slow(self, host: str, pause: float, now: float, item: T | None = None) -> None:
+        """For the time being so many seconds between two starts at least; what was said before is void.
+
+        Where there was no pause at all, what runs may not have left yet: nothing starts until it has ended. If it is
+        known to be *item* alone, until that has left.
+        """
+        known = self._hosts[host]
+        if known.extra == pause:
+            return
+        is_new = known.pause == 0
+        known.extra = pause
+        self._space(known, item)
+        if is_new and known.pause > 0 and item is None:
+            known.ready_at = max(known.ready_at, now + known.pause)
+        self._open(known)
+
+    def _space(self, known: _Host[T], item: T | None) -> None:
+        pause = max(known.floor, known.extra)
+        if known.pause == 0 and pause > 0:
+            if item is not None and known.running == 1:
+                known.launching = item
+            else:
+                known.crowd = known.running
         if pause > known.pause:
             known.ready_at = max(known.ready_at, known.left_at + pause)
-        known.limit = limit
         known.pause = pause
-        known.is_paced = True
+
+    def _open(self, known: _Host[T]) -> None:
+        if known.is_barred or known.crowd:
+            known.most = 0
+        else:
+            known.most = 1 if known.is_probed else known.limit
         self._enqueue(known)
+
+    def bar(self, host: str) -> None:
+        """Nothing of *host* is to be taken until :meth:`unbar`."""
+        known = self._hosts[host]
+        known.is_barred = True
+        self._open(known)
+
+    def unbar(self, host: str) -> None:
+        """It may be taken again, if it is still there."""
+        known = self._hosts.get(host)
+        if known is not None and known.is_barred:
+            known.is_barred = False
+            self._open(known)
+
+    def probe(self, host: str, *, is_probed: bool) -> None:
+        """Whether one at a time is enough for *host*, whatever its limit."""
+        known = self._hosts.get(host)
+        if known is not None and known.is_probed != is_probed:
+            known.is_probed = is_probed
+            self._open(known)
+
+    def place(self, host: str, place: Place | None) -> None:
+        """Where *host* is, as far as one knows now."""
+        known = self._hosts[host]
+        name, gap = place or ("", 0.0)
+        if known.address is not None and known.address.name != name:
+            self._move_out(known, known.address)
+        if known.address is None and name:
+            self._move_in(known, name)
+        known.gap = gap
+
+    def _move_in(self, known: _Host[T], name: str) -> None:
+        address = self._addresses.get(name)
+        if address is None:
+            address = self._addresses[name] = _Address(name)
+        address.hosts += 1
+        known.address = address
+
+    def _move_out(self, known: _Host[T], address: _Address[T]) -> None:
+        known.address = None
+        address.hosts -= 1
+        if address.launcher is known:
+            address.launching = address.launcher = None
+        self._call(address)  # it may have been the one whose turn it was there
+        if not address.hosts:
+            del self._addresses[address.name]
 
     def take(self, now: float) -> T | None:
         """The next item whose host may be asked at *now*; None if there is none."""
-        if self._delayed or self._resting:
+        if self._delayed or self._resting or self._called:
             self._wake(now)
         turn = self._turn
         while turn:
             host = turn.popleft()
             host.queued = False
+            address = host.address
             if not host.may_start():
                 self._forget_if_idle(host, now)
-                continue
-            if host.ready_at > now:
+            elif host.ready_at > now:
                 host.queued = True
                 heappush(self._resting, (host.ready_at, next(self._number), host))
+            elif address is not None and not address.is_free(now):
+                host.queued = True
+                address.parked.append(host)
+                self._call(address)
                 continue
-            item = heappop(host.waiting)[2]
-            self._waiting -= 1
-            host.running += 1
-            if host.pause > 0:
-                host.launching = item
-            self._enqueue(host)
-            return item
+            else:
+                return self._launch(host)
+            if address is not None and address.parked and address.is_free(now):
+                turn.appendleft(address.parked.popleft())  # it was this one's turn there, too
         return None
+
+    def _launch(self, host: _Host[T]) -> T:
+        item = heappop(host.waiting)[2]
+        self._waiting -= 1
+        host.running += 1
+        if host.pause > 0:
+            host.launching = item
+        if host.address is not None:
+            host.address.launching, host.address.launcher = item, host
+        self._enqueue(host)
+        return item
 
     def started(self, host: str, item: T, now: float) -> None:
         """*item* has just left for *host*, perhaps not for the first time (a stale connection): the pause begins."""
@@ -185,6 +327,8 @@ class HostSchedule(Generic[T]):
         if known.launching is item:
             known.launching = None
             self._enqueue(known)
+        if known.address is not None:
+            self._leave(known.address, item, now + known.gap)
 
     def finish(self, host: str, item: T, now: float | None) -> None:
         """*item* runs no more. With *now* None it was never sent, so that no pause follows it."""
@@ -193,21 +337,51 @@ class HostSchedule(Generic[T]):
             known.launching = None
             if now is not None:
                 known.ready_at = max(known.ready_at, now + known.pause)
+        if known.address is not None and known.address.launching is item:
+            self._leave(known.address, item, 0.0 if now is None else now + known.gap)
         known.running -= 1
+        if known.crowd:
+            self._disperse(known, now)
         if known.running_then:
             known.running_then -= 1
         self._enqueue(known)
         self._forget_if_idle(known, now)
 
-    def refused(self, host: str) -> int:
+    def _leave(self, address: _Address[T], item: T, ready_at: float) -> None:
+        address.ready_at = max(address.ready_at, ready_at)
+        if address.launching is item:
+            address.launching = address.launcher = None
+        self._call(address)
+
+    def _call(self, address: _Address[T]) -> None:
+        """Let those that are parked have their turn when it is ready. What is launching calls again when it has left."""
+        if address.parked and not address.is_called and address.launching is None:
+            address.is_called = True
+            heappush(self._called, (address.ready_at, next(self._number), address))
+
+    def _disperse(self, known: _Host[T], now: float | None) -> None:
+        """One of the crowd has ended; with the last one the pause begins."""
+        known.crowd -= 1
+        if not known.crowd:
+            if now is not None:
+                known.ready_at = max(known.ready_at, now + known.pause)
+            self._open(known)
+
+    def strained(self, host: str) -> bool:
+        """*host* is in trouble. Whether that is new: what was on its way when it began may be struck with it."""
+        known = self._hosts[host]
+        if known.running_then:
+            return False
+        known.running_then = known.running
+        return True
+
+    def refused(self, host: str, *, is_new: bool) -> int:
         """*host* said "too much": how often in a row, this time included.
 
-        What was on its way when it first said so may be refused with it: that is one refusal, not many.
+        :param is_new: what :meth:`strained` says; else it was refused together with another one, which is counted
         """
         known = self._hosts[host]
-        if not known.running_then:
-            known.refusals += 1
-            known.running_then = known.running
+        known.refusals += is_new
         return max(1, known.refusals)
 
     def accepted(self, host: str) -> bool:
@@ -225,7 +399,7 @@ class HostSchedule(Generic[T]):
 
     def next_ready(self) -> float | None:
         """When :meth:`take` may have something that it does not have now; None if time alone changes nothing."""
-        times = [heap[0][0] for heap in (self._resting, self._delayed) if heap]
+        times = [heap[0][0] for heap in (self._resting, self._delayed, self._called) if heap]
         return min(times) if times else None
 
     def _wake(self, now: float) -> None:
@@ -235,11 +409,21 @@ class HostSchedule(Generic[T]):
             self.add(host, item, key)
         while self._resting and self._resting[0][0] <= now:
             self._turn.append(heappop(self._resting)[2])
+        while self._called and self._called[0][0] <= now:
+            address = heappop(self._called)[2]
+            address.is_called = False
+            if address.parked and address.is_free(now):
+                self._turn.appendleft(address.parked.popleft())
+            else:
+                self._call(address)
 
     def _host(self, name: str) -> _Host[T]:
         known = self._hosts.get(name)
         if known is None:
             known = self._hosts[name] = _Host(name)
+            place = self._place_of(name)
+            if place is not None:
+                self.place(name, place)
         return known
 
     def _enqueue(self, host: _Host[T]) -> None:
@@ -251,8 +435,11 @@ class HostSchedule(Generic[T]):
         """A host that has nothing to do and is owed no rest takes no memory."""
         if host.running or host.waiting or host.later or host.queued or host.is_held:
             return
-        if now is None or host.ready_at > now:
+        ready_at = host.ready_at if host.address is None else max(host.ready_at, host.address.ready_at)
+        if now is None or ready_at > now:
             host.queued = True  # comes by once more when its rest is over
-            heappush(self._resting, (host.ready_at, next(self._number), host))
+            heappush(self._resting, (ready_at, next(self._number), host))
         else:
+            if host.address is not None:
+                self._move_out(host, host.address)
             del self._hosts[host.name]

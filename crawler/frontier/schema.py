@@ -19,7 +19,7 @@ from crawler.request import Entry, Request
 from crawler.urls.url import address
 
 FILE = "frontier.sqlite3"
-VERSION = 1
+VERSION = 2
 """Raised with each change that an older program could not read."""
 _BUSY_SECONDS = 5.0
 _CACHE_KIB = 64 * 1024
@@ -42,10 +42,13 @@ CREATE TABLE failures (id INTEGER PRIMARY KEY, number INTEGER, reason TEXT, stat
 CREATE TABLE too_deep (fingerprint INTEGER PRIMARY KEY, url TEXT, depth INTEGER, referrer TEXT);
 CREATE TABLE seen_groups (number INTEGER PRIMARY KEY, marks BLOB);
 CREATE TABLE seen_parts (number INTEGER PRIMARY KEY, count INTEGER, marks BLOB);
-CREATE TABLE hosts (host TEXT PRIMARY KEY, rest REAL, refusals INTEGER) WITHOUT ROWID;
+CREATE TABLE hosts (host TEXT PRIMARY KEY, rest REAL, refusals INTEGER, latency REAL, penalty REAL) WITHOUT ROWID;
+CREATE TABLE sites (site TEXT PRIMARY KEY, pages INTEGER) WITHOUT ROWID;
 CREATE TABLE seed_hosts (host TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE robots (origin TEXT PRIMARY KEY, fetched REAL, body BLOB);
-CREATE TABLE cookies (key BLOB PRIMARY KEY, url TEXT, line BLOB, at REAL);
+CREATE TABLE cookies (session TEXT, domain TEXT, path BLOB, name BLOB, value BLOB, host_only INTEGER, secure INTEGER,
+    http_only INTEGER, same_site TEXT, created REAL, expires REAL,
+    PRIMARY KEY (session, domain, host_only, path, name)) WITHOUT ROWID;
 CREATE TABLE outputs (name TEXT PRIMARY KEY, position INTEGER) WITHOUT ROWID;
 """
 """``waiting``: requests without an outcome; one that is leased is still here. ``finished``: one row for each that has
@@ -174,8 +177,10 @@ _DAMAGE = {
 # --- rows ---
 
 
-def insert(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[Any, ...]], verb: str = "INSERT") -> None:
-    """Insert many rows with few statements.
+def insert(
+    connection: sqlite3.Connection, table: str, rows: Sequence[tuple[Any, ...]], verb: str = "INSERT", end: str = ""
+) -> None:
+    """Insert many rows with few statements. *end* says what becomes of those that are there already.
 
     The module releases the interpreter at each step of a statement and waits for it afterwards, up to 5 ms beside a
     busy event loop: 512 rows took 2.9 s one by one, 0.05 s by the hundred.
@@ -188,7 +193,7 @@ def insert(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[Any,
     for start in range(0, len(rows), at_once):
         some = rows[start : start + at_once]
         values = [value for row in some for value in row]
-        connection.execute(f"{verb} INTO {table} VALUES {','.join([marks] * len(some))}", values)
+        connection.execute(f"{verb} INTO {table} VALUES {','.join([marks] * len(some))}{end}", values)
 
 
 def delete(connection: sqlite3.Connection, table: str, numbers: Sequence[int], key: str = "number") -> None:

@@ -28,6 +28,7 @@ from crawler.response import Cookie, RobotsFile
 
 R = TypeVar("R")
 
+_ADD_PAGES = " ON CONFLICT (site) DO UPDATE SET pages = pages + excluded.pages"
 _EXAMPLES = 3
 _URL, _DETAIL, _TRACE = 4_000, 2_000, 20_000
 """Characters that are kept of a failure: a site, or an author's message, may have any number of them."""
@@ -122,15 +123,14 @@ class SqliteStore:
             number=max(highest),
             positions=dict(self._rows("SELECT name, position FROM outputs")),
             hosts={
-                host: Learned(host, *learned) for host, *learned in self._rows("SELECT host, rest, refusals FROM hosts")
+                host: Learned(host, *learned)
+                for host, *learned in self._rows("SELECT host, rest, refusals, latency, penalty FROM hosts")
             },
+            sites=dict(self._rows("SELECT site, pages FROM sites")),
             seed_hosts=[host for (host,) in self._rows("SELECT host FROM seed_hosts")],
             seeds_drawn=meta.get("seeds_drawn", 0),
             seeds_ended=bool(meta.get("seeds_ended", 0)),
-            cookies=[
-                Cookie(_text(key), url, _text(line), at)
-                for key, url, line, at in self._rows("SELECT key, url, line, at FROM cookies ORDER BY rowid")
-            ],
+            cookies=[_cookie(row) for row in self._rows("SELECT * FROM cookies ORDER BY created")],
             tally=msgspec.json.decode(meta["tally"], type=Tally) if "tally" in meta else None,
             failures=list(self._failures()),
         )
@@ -176,7 +176,10 @@ class SqliteStore:
             insert(connection, "outputs", list(batch.positions.items()), "INSERT OR REPLACE")
             insert(connection, "robots", rows.robots, "INSERT OR REPLACE")
             insert(connection, "cookies", rows.cookies, "INSERT OR REPLACE")
+            if any(cookie.is_deleted for cookie in batch.cookies):
+                connection.execute("DELETE FROM cookies WHERE expires = 0")
             insert(connection, "hosts", rows.hosts, "INSERT OR REPLACE")
+            insert(connection, "sites", batch.sites, "INSERT", _ADD_PAGES)
             insert(connection, "meta", rows.meta, "INSERT OR REPLACE")
             if rows.marks:
                 insert(connection, "seen_groups", [(group, rows.marks.tobytes())])
@@ -214,8 +217,8 @@ class _Rows:
         ] + [_failure_row(failure, None, now) for failure in batch.failures]
         self.too_deep = list(_too_deep(batch.outcomes, deep))
         self.robots = [(file.origin, file.fetched, file.body) for file in batch.robots]
-        self.cookies = [(_bytes(cookie.key), cookie.url, _bytes(cookie.line), cookie.at) for cookie in batch.cookies]
-        self.hosts = [(learned.host, learned.rest, learned.refusals) for learned in batch.hosts]
+        self.cookies = [_cookie_row(cookie) for cookie in batch.cookies]
+        self.hosts = [msgspec.structs.astuple(learned) for learned in batch.hosts]
         self.meta: list[tuple[str, Any]] = []  # Any: SQLite's plain types
         if batch.tally is not None:
             tally = msgspec.json.encode(batch.tally).decode()
@@ -250,6 +253,17 @@ def _failure_row(failure: Failure, entry: Entry | None, now: int) -> tuple[Any, 
         legible(failure.traceback[-_TRACE:]),
         *kept,
     )
+
+
+def _cookie_row(cookie: Cookie) -> tuple[Any, ...]:  # Any: SQLite's plain types
+    session, domain, path, name, value, *rest = msgspec.structs.astuple(cookie)
+    return session, domain, _bytes(path), _bytes(name), _bytes(value), *rest
+
+
+def _cookie(row: Sequence[Any]) -> Cookie:  # Any: as above
+    session, domain, path, name, value, host_only, secure, http_only, *rest = row
+    flags = bool(host_only), bool(secure), bool(http_only)
+    return Cookie(session, domain, _text(path), _text(name), _text(value), *flags, *rest)
 
 
 def _bytes(text: str) -> bytes:

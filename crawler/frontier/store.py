@@ -20,6 +20,10 @@ class Learned(msgspec.Struct, frozen=True, gc=False):
     """Seconds that it is to be left alone when the crawl goes on. A duration, not a moment: no clock can shift it."""
     refusals: int
     """How often in a row it said "too much"."""
+    latency: float = 0.0
+    """Seconds that its answers take, as :class:`~crawler.politeness.throttle.Throttle` has them."""
+    penalty: float = 0.0
+    """... and the pause that its refusals have led to."""
 
 
 class Restored(msgspec.Struct):
@@ -32,6 +36,8 @@ class Restored(msgspec.Struct):
     positions: dict[str, int] = {}
     """The committed position of each output, in bytes: everything after it is cut off."""
     hosts: dict[str, Learned] = {}
+    sites: dict[str, int] = {}
+    """The pages that were fetched of each site, as far as they were counted."""
     seed_hosts: list[str] = []
     """The host names of the seeds."""
     seeds_drawn: int = 0
@@ -65,6 +71,8 @@ class Batch(msgspec.Struct):
     """None for a batch that counts nothing: then what was counted before stands, the seeds too."""
     ended: str | None = None
     """Why the crawl ended, with its last group."""
+    sites: list[tuple[str, int]] = []
+    """Further pages of each site, where there is a limit to them."""
 
 
 class Want(msgspec.Struct, frozen=True, gc=False):

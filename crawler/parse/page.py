@@ -3,33 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from selectolax.lexbor import LexborHTMLParser
 
 from crawler.errors import MissingExtra
+from crawler.http.link_header import links_of
+from crawler.http.refresh import Refresh, refresh_of
 from crawler.items.item import Item
 from crawler.parse.charset import decode, encoding_of
+from crawler.parse.css import addresses_in_css
 from crawler.parse.extract import extract
+from crawler.parse.links import (
+    LEVELS,
+    Level,
+    addresses,
+    addresses_in_headers,
+    addresses_in_manifest,
+    addresses_in_text,
+    base_of,
+    is_hidden,
+    is_nofollow,
+)
 from crawler.parse.select import Node, Selection, address_of, hrefs, select
+from crawler.parse.words import EVERY_WORD, Words, words_in
+from crawler.politeness.robots_tag import directives
 from crawler.request import Request, callback_name
 from crawler.response import Headers, Response
 from crawler.urls.url import Base
 
+if TYPE_CHECKING:
+    from crawler.parse.feed import Feed
+    from crawler.parse.sitemap import Sitemap
+
 I = TypeVar("I", bound=Item)  # noqa: E741 (a type variable, and the only one here)
 _SNIFF = 512
 """Bytes in which a NUL tells of a binary body, whatever its header says."""
+_NO_BASE = ("data:", "javascript:")
+"""Schemes that a ``<base href>`` must not have. The HTML Standard, "set the frozen base URL"."""
 _NO_TEXT = frozenset({"application/pdf", "application/zip", "application/gzip", "application/octet-stream"})
+
+
+@dataclass(frozen=True, slots=True)
+class PageOptions:
+    """What a page knows of the crawl that it belongs to."""
+
+    links: Level = "pages"
+    """What ``links()`` gives when nobody says."""
+    obey_nofollow: bool = False
+    """Whether ``links()`` and ``follow_all()`` leave out what is marked ``rel=nofollow``."""
+    token: str = ""
+    """The product token of the user agent, by which a ``<meta>`` may speak to this crawler alone."""
 
 
 class Page:
     """One fetched page."""
 
-    __slots__ = ("_base", "_encoding", "_text", "_tree", "depth", "request", "response")
+    __slots__ = ("_base", "_encoding", "_options", "_text", "_tree", "_words", "depth", "request", "response")
 
-    def __init__(self, response: Response, request: Request | None = None, depth: int = 0) -> None:
+    def __init__(
+        self,
+        response: Response,
+        request: Request | None = None,
+        depth: int = 0,
+        options: PageOptions = PageOptions(),
+    ) -> None:
         self.response = response
         self.request = request or Request(response.url)
         self.depth = depth
@@ -38,6 +79,8 @@ class Page:
         self._base: Base | None = None
         self._text: str | None = None
         self._encoding: str | None = None
+        self._options = options
+        self._words: Words | None = None
 
     @property
     def url(self) -> str:
@@ -162,9 +205,77 @@ class Page:
         urls = self._joined(css if css is not None else links or ())
         return [Request(url, name, **request_fields) for url in urls]
 
-    def links(self) -> list[str]:
-        """The absolute http(s) URLs that the page links to (``a`` and ``area``), without fragments, each once."""
-        return list(dict.fromkeys(url.partition("#")[0] for url in self._joined("a[href], area[href]")))
+    def links(self, level: Level | None = None) -> list[str]:
+        """The absolute http(s) URLs that the page holds, without fragments, each once, in the order of the document.
+
+        :param level: ``pages`` (other pages: ``a``, ``area``, frames, ``next`` and their like, in the document and in
+            headers), ``resources`` (also what the page is made of) or ``all`` (also what its scripts, comments and
+            texts name); by default the setting ``links``. ``crawler/parse/links.py`` has the table
+        :raises ValueError: there is no such level
+        """
+        level = self._options.links if level is None else level
+        if level not in LEVELS:
+            raise ValueError(f"there is no level {level!r} of links; there are: {', '.join(LEVELS)}")
+        found = self._addresses(level)  # and the base, on the way
+        urls = self._base_url().join_all(found)
+        headers = self.response.headers
+        if "Link" in headers or "Content-Location" in headers or "Refresh" in headers:
+            urls = list(dict.fromkeys(self._linked_by_headers(level) + urls))
+        if "#" in "".join(urls):
+            urls = list(dict.fromkeys([url.partition("#")[0] for url in urls]))
+        return urls
+
+    @property
+    def refresh(self) -> Refresh | None:
+        """Where the page says that it goes on, and after how many seconds: by its ``Refresh`` header, or the first
+        ``<meta http-equiv=refresh>`` that a browser heeds. The target is absolute. None: it stays, or the target is no
+        http(s) URL.
+        """
+        headers = self.response.headers
+        if "Refresh" not in headers and not self._hints.refresh:
+            return None
+        for content in (*headers.getall("Refresh", ()), *self._metas("http-equiv", "refresh")):
+            refresh = refresh_of(content)
+            if refresh is not None:
+                target = self.url if refresh.target is None else self._base_url().join(refresh.target)
+                if target is not None:
+                    return Refresh(refresh.seconds, target)
+        return None
+
+    @property
+    def robots(self) -> frozenset[str]:
+        """What the page asks of robots, as ``nofollow``, ``noindex``: by ``X-Robots-Tag`` and ``<meta name=robots>``, or
+        by a ``<meta>`` with the name of this crawler.
+        """
+        headers = self.response.headers
+        if "X-Robots-Tag" not in headers and not self._hints.robots:
+            return frozenset()
+        token = self._options.token.lower()
+        metas = [(name, content) for name in {"robots", token} - {""} for content in self._metas("name", name)]
+        return directives(headers.getall("X-Robots-Tag", ()), metas, token)
+
+    @property
+    def forbids_following(self) -> bool:
+        """Whether ``robots`` has ``nofollow``: the page asks that none of its links is followed."""
+        return ("X-Robots-Tag" in self.response.headers or self._hints.nofollow) and "nofollow" in self.robots
+
+    def sitemap(self) -> Sitemap:
+        """The page as a sitemap: XML, a text of URLs, or a feed; as it comes, or as a .gz file.
+
+        :raises ValueError: it is none; the message shows how it begins
+        """
+        from crawler.parse.sitemap import Sitemap  # most spiders never meet one
+
+        return Sitemap(self.body, self.url, self.content_type)
+
+    def feed(self) -> Feed:
+        """The page as a feed: RSS or Atom.
+
+        :raises ValueError: it is none; the message shows how it begins
+        """
+        from crawler.parse.feed import read_feed  # as above
+
+        return read_feed(self.body, self.url, self.content_type)
 
     def extract(self, item_type: type[I]) -> I:
         """An item of that type, its fields filled from the page."""
@@ -183,18 +294,66 @@ class Page:
 
     def _base_url(self) -> Base:
         if self._base is None:
-            href = next((href for base in self.tree.tags("base") if (href := base.attrs.get("href"))), None)
-            self._base = Base((Base(self.url).join(href) if href else None) or self.url)
+            self._base = self._base_from(base_of(self.tree))
         return self._base
+
+    def _base_from(self, href: str | None) -> Base:
+        base = Base(self.url).resolve(href) if href else None
+        return Base(self.url if base is None or base.startswith(_NO_BASE) else base)
+
+    @property
+    def _hints(self) -> Words:
+        """Looked for together, in a copy of the first bytes, which costs a fifth of a search in the tree."""
+        if self._words is None:
+            is_wide = self.encoding.startswith("utf-16")  # no word stands there as ASCII has it
+            self._words = EVERY_WORD if is_wide else words_in(self.body, self._options.token)
+        return self._words
+
+    def _metas(self, attribute: str, value: str) -> list[str]:
+        """The content of each ``<meta>`` whose *attribute* is *value*, in whatever case."""
+        return [
+            content
+            for meta in self.tree.tags("meta")
+            if (meta.attrs.get(attribute) or "").strip().lower() == value
+            and (content := meta.attrs.get("content"))
+            and not is_hidden(meta)
+        ]
+
+    def _addresses(self, level: Level) -> list[str | None]:
+        """What the body holds, as it stands there."""
+        mime = _mime(self.content_type)
+        if mime == "text/css":
+            return [] if level == "pages" else list(addresses_in_css(self.text))
+        if mime == "application/manifest+json":
+            return list(addresses_in_manifest(self.body, level))
+        base, found = addresses(self.tree, level, obey_nofollow=self._options.obey_nofollow)
+        if self._base is None:
+            self._base = self._base_from(base)
+        return [*found, *addresses_in_text(self.text)] if level == "all" and self.is_text else found
+
+    def _linked_by_headers(self, level: Level) -> list[str]:
+        headers = self.response.headers
+        found = addresses_in_headers(links_of(headers.getall("Link", ())), headers.get("Content-Location"), level)
+        refreshes = [refresh_of(content) for content in headers.getall("Refresh", ())]
+        targets = [refresh.target for refresh in refreshes if refresh is not None and refresh.target]
+        return [*self._base_url().join_all(targets), *Base(self.url).join_all(found)]
 
     def _joined(self, links: str | Iterable[str | Node]) -> list[str]:
         """The absolute http(s) URLs that *links* lead to, each once."""
-        addresses = hrefs(self.tree, links) if isinstance(links, str) else map(address_of, links)
-        return self._base_url().join_all(addresses)
+        if self._options.obey_nofollow:
+            nodes = select(self.tree, links) if isinstance(links, str) else links
+            links = [link for link in nodes if isinstance(link, str) or not is_nofollow(link.raw)]
+        found = hrefs(self.tree, links) if isinstance(links, str) else map(address_of, links)
+        return self._base_url().join_all(found)
+
+
+@lru_cache(maxsize=1024)
+def _mime(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
 
 
 @lru_cache(maxsize=1024)
 def _may_be_text(content_type: str) -> bool:
-    mime = content_type.partition(";")[0].strip().lower()
+    mime = _mime(content_type)
     kind, _, subtype = mime.partition("/")
     return "xml" in subtype or (kind not in ("image", "audio", "video", "font") and mime not in _NO_TEXT)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re as regex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, overload
+from typing import Any, TypeAlias, overload
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
@@ -18,6 +18,9 @@ from crawler.parse.query import ATTR, DEEP_TEXT, ELEMENT, TEXT, Branch, compile_
 _SPACE = regex.compile(r"\s+")
 
 
+Tree: TypeAlias = LexborHTMLParser
+Element: TypeAlias = LexborNode
+"""selectolax's, for files that do not import it."""
 Wanted = Mapping[int, tuple[Branch, ...]]
 """The ``mem_id`` of an element -> what is wanted of it."""
 

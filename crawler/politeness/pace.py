@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta
+
+from crawler.politeness.overrides import Overrides
 
 DEFAULT_DELAY = 0.25
 """Seconds. Four requests a second are less than one person with a browser causes, and 14,400 pages an hour."""
@@ -52,13 +53,25 @@ class Politeness:
         float,
         Meta(ge=0, description="never wait longer for a host, whatever it asks (300, as Heritrix has)"),
     ] = 300.0
+    outage_patience: Annotated[
+        float,
+        Meta(ge=0, description="seconds that URLs wait for a site that answered before and cannot be reached now"),
+    ] = 120.0
 
     def pause(self, hostname: str, crawl_delay: float | None = None) -> float:
         """Seconds from one request to *hostname* to the next; *crawl_delay* is what robots.txt asks, if anything."""
         own = self.delay
         if own is None:
             own = 0.0 if is_loopback(hostname) else DEFAULT_DELAY
-        return max(own, min(crawl_delay or 0.0, self.max_delay))
+        return max(own, crawl_delay or 0.0)
+
+    def pause_per_ip(self, hostname: str) -> float:
+        """Seconds from one request to the IP address of *hostname* to the next, whichever host that one is for.
+
+        A fifth of the host's own pause, if nothing is set: an address that many sites share is asked more often than
+        one of them, but not as often as all of them might be.
+        """
+        return self.pause(hostname) / 5 if self.delay_per_ip is None else self.delay_per_ip
 
     def rest_after_refusal(self, refusals: int, retry_after: float | None) -> float:
         """Seconds that a host rests, for all its URLs, after its *refusals*-th 429 or 503 in a row.
@@ -69,36 +82,15 @@ class Politeness:
         return min(wanted, self.max_delay)
 
 
-class Manners:
+class Manners(Overrides[Politeness]):
     """Which :class:`Politeness` holds for which host: the crawl's own, and ``[host."…"]`` tables over it."""
 
-    __slots__ = ("_cache", "_default", "_overrides")
+    __slots__ = ()
 
-    def __init__(
-        self, default: Politeness, overrides: Mapping[str, Mapping[str, Any]] | None = None
-    ) -> None:  # Any: values of several fields, checked by the configuration
-        self._default = default
-        self._overrides = dict(overrides or {})
-        self._cache: dict[str, Politeness] = {}
 
-    def of(self, hostname: str) -> Politeness:
-        """The table of *hostname* itself, else of its nearest parent domain, else the default."""
-        if not self._overrides:
-            return self._default
-        found = self._cache.get(hostname)
-        if found is None:
-            if len(self._cache) >= 10_000:  # a page may name endless sub-domains
-                self._cache.clear()
-            found = self._cache[hostname] = self._look_up(hostname)
-        return found
-
-    def _look_up(self, hostname: str) -> Politeness:
-        name = hostname.rstrip(".")
-        while name:
-            if name in self._overrides:
-                return replace(self._default, **self._overrides[name])
-            name = name.partition(".")[2]
-        return self._default
+def is_address(hostname: str) -> bool:
+    """Whether *hostname* is an IP address already, as URLs have it."""
+    return hostname.startswith("[") or hostname.replace(".", "").isdigit()
 
 
 @lru_cache(maxsize=4096)

@@ -8,10 +8,10 @@ import msgspec
 from xxhash import xxh3_64_intdigest
 
 from crawler.request import Request
-from crawler.urls.canonical import canonical
+from crawler.urls.canonical import Canonical, canonical
 
 
-def fingerprint(href: str, request: Request, seed: int = 0) -> int:
+def fingerprint(href: str, request: Request, seed: int = 0, canonical: Canonical = canonical) -> int:
     """Canonical form of *href*, and method, payload and session of *request*, hashed with XXH3 under *seed*.
 
     *seed* is the job's own random number, so that a page cannot be written to collide with another one. With 64
@@ -26,12 +26,12 @@ def fingerprint(href: str, request: Request, seed: int = 0) -> int:
     return xxh3_64_intdigest(text + b"\0" + msgspec.json.encode(parts, order="sorted"), seed)
 
 
-def fingerprints(requests: Iterable[Request], seed: int = 0) -> list[int]:
+def fingerprints(requests: Iterable[Request], seed: int = 0, canonical: Canonical = canonical) -> list[int]:
     """:func:`fingerprint` of each of *requests*, by its URL as it stands."""
     return [
         xxh3_64_intdigest(canonical(request.url).encode("utf-8", "surrogatepass"), seed)
         if _is_plain(request)
-        else fingerprint(request.url, request, seed)
+        else fingerprint(request.url, request, seed, canonical)
         for request in requests
     ]
 

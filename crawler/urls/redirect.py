@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from crawler.request import Entry, Request
-from crawler.urls.url import Base, address
+from crawler.urls.url import MAX_URL, Address, Base, address
 
 MAX_REDIRECTS = 20
 """Hops from the first URL, as the Fetch Standard and every browser have it."""
+_MOST_VISITS = 3
+"""Times that one URL is asked for in a chain. A page may set a cookie and ask again, and another one after it; what comes
+back once more goes round in a circle, and the host is spared the rest of ``MAX_REDIRECTS``."""
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """RFC 9110, section 9.2.1."""
 _SAFE_HEADERS = frozenset({"accept", "accept-language", "user-agent"})
@@ -21,20 +25,21 @@ _RAW_BYTE = re.compile("[\udc80-\udcff]")
 """A byte of a header that is no UTF-8, as Python's ``surrogateescape`` has it."""
 
 
-def redirected(entry: Entry, status: int, location: str) -> Request | str:
+def redirected(entry: Entry, status: int, *locations: str) -> Request | str:
     """The request that follows *entry*'s redirect, or in words why there is none.
 
     301 and 302 turn a POST into a GET without a body, 303 every method but HEAD, as the Fetch Standard has it; else
     the request is repeated, but nothing that has a body or an effect is repeated at another origin.
+
+    :param locations: the values of each ``Location``. Where several differ, somebody may have smuggled one in: Chromium
+        refuses them, too
     """
-    request = entry.request
-    if len(entry.redirects) >= MAX_REDIRECTS:
-        return f"more than {MAX_REDIRECTS} redirects"
-    base = Base(request.url)
-    url = base.join(_RAW_BYTE.sub(_escape, location.strip()))
-    target = address(url) if url else None
-    if url is None or target is None:
-        return f"it redirects to {location[:200]!r}, which is no http URL"
+    request, base = entry.request, Base(entry.request.url)
+    url = base.join(_RAW_BYTE.sub(_escape, locations[0].strip()))
+    target = address(url) if url is not None else None
+    why = _why_not(entry, locations, url, target)
+    if why or url is None or target is None:
+        return why
     leaves = target.origin != entry.origin
     has_payload = request.body is not None or request.json is not None or request.form is not None
     if _becomes_get(request.method, status) or (status == 303 and has_payload):
@@ -48,6 +53,21 @@ def redirected(entry: Entry, status: int, location: str) -> Request | str:
     if leaves or _userinfo(url) != _userinfo(base.join("") or ""):
         url = _without_userinfo(url)
     return request.replace(url=url)
+
+
+def _why_not(entry: Entry, locations: Sequence[str], url: str | None, target: Address | None) -> str:
+    """In words, why *target* cannot be asked for; empty if it can."""
+    if len(entry.redirects) >= MAX_REDIRECTS:
+        return f"more than {MAX_REDIRECTS} redirects"
+    if len(set(locations)) > 1:
+        return f"it has {len(locations)} Location headers that differ"
+    if url is None:
+        return f"it redirects to {locations[0][:200]!r}, which is no http URL"
+    if target is None:
+        return f"it redirects to {locations[0][:200]!r}, which is longer than {MAX_URL} characters"
+    if [*entry.redirects, entry.request.url].count(target.href) >= _MOST_VISITS:
+        return f"it redirects in a circle: {target.href[:200]} was asked for {_MOST_VISITS} times"
+    return ""
 
 
 def _becomes_get(method: str, status: int) -> bool:

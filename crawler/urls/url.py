@@ -1,4 +1,4 @@
-"""URLs as browsers read them (WHATWG URL Standard). The only file that imports upa_url."""
+"""URLs as browsers read them (WHATWG URL Standard)."""
 
 from __future__ import annotations
 

@@ -70,3 +70,49 @@ def test_what_the_spider_did_not_say_the_environment_and_the_command_line_do(cra
     monkeypatch.setenv("CRAWL_MAX_ITEMS", "3")
     assert len(crawl("books", "-o", "-", "-q").items) == 3
     assert len(crawl("books", "-o", "-", "-q", "--set", "max_items=none").items) == 20
+
+
+SECRETS = """
+[crawl]
+proxies = ["http://ann:s3cret@proxy.example:3128"]
+headers = {"X-Api-Key" = "s3cret", "Accept-Language" = "de"}
+[crawl.credentials]
+"https://a.example" = "basic ann:s3cret"
+"https://b.example" = "bearer ${API_TOKEN}"
+[host."c.example"]
+proxies = ["socks5://bob:s3cret@other.example"]
+"""
+
+
+def test_secrets_are_shown_to_be_there_but_not_what_they_are(crawl, project, monkeypatch):
+    monkeypatch.setenv("API_TOKEN", "s3cret")
+    project.write("config.toml", SECRETS)
+    ended = crawl("settings")
+    assert (ended.code, ended.err) == (0, "")
+    assert "s3cret" not in ended.out
+    assert "proxies = ('http://ann:***@proxy.example:3128',)   (config.toml:3 [crawl])" in ended.out
+    assert "headers = {'X-Api-Key': '***', 'Accept-Language': 'de'}" in ended.out
+    assert (
+        "credentials = {'https://a.example': 'basic ann:***', 'https://b.example': 'bearer ${API_TOKEN}'}" in ended.out
+    )
+    assert "[host.\"c.example\"] proxies = ('socks5://bob:***@other.example',)" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("ca_file=missing.pem", "missing.pem': No such file"),
+        ("client_key=key.pem", "set client_certificate, too"),
+        ("contact=nobody", "contact: write a URL"),
+        ('proxies=["http://ann:s3cret@h:none"]', "'http://ann:***@h:none' is no URL of a proxy"),
+        ('headers={"Authorization": "Bearer s3cret"}', "would be sent to every host"),
+    ],
+)
+def test_what_cannot_be_used_is_told_before_the_first_request(crawl, project, setting, said):
+    before = project.files()
+    ended = crawl("books", "--set", setting)
+    assert ended.code == USAGE
+    assert said in ended.err
+    assert "s3cret" not in ended.err
+    assert "Traceback" not in ended.err
+    assert project.files() == before

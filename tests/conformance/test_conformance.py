@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from crawler.politeness.robots import RobotsTxt
+from crawler.urls.canonical import canonical
 from crawler.urls.url import Base, address
 
 FOLDER = Path(__file__).parents[3] / "shared" / "conformance"
@@ -46,35 +46,127 @@ def test_every_whatwg_url_has_the_parts_of_the_standard() -> None:
     assert read == expected
 
 
-ROBOTS_MISSES = {
-    # An unknown line between two user-agent lines ends protego's group: the first agent loses its rules.
-    19: "ID_LineSyntax_Groups_OtherRules",
-    # protego takes "Foo Bar" as one name; by RFC 9309 the name ends with its first letter that is none of a token.
-    30: "ID_UserAgentValueCaseInsensitive",
-    31: "ID_UserAgentValueCaseInsensitive",
-    32: "ID_UserAgentValueCaseInsensitive",
-    36: "ID_UserAgentValueCaseInsensitive",
-    37: "ID_UserAgentValueCaseInsensitive",
-    38: "ID_UserAgentValueCaseInsensitive",
-    39: "GoogleOnly_AcceptUserAgentUpToFirstSpace",
-    # protego makes the escapes of rule and URL alike before it compares them, as RFC 9309, section 2.2.2 says;
-    # Google's parser leaves the URL as it stands.
-    63: "ID_Encoding",
-    65: "ID_Encoding",
-    66: "ID_Encoding",
-    # The rows lack the overlong lines that they are about: no parser can answer them.
-    83: "GoogleOnly_LineTooLong",
-    85: "GoogleOnly_LineTooLong",
-    86: "GoogleOnly_LineTooLong",
-}
-"""Row numbers that are answered otherwise than Google's parser does, with its test."""
-
-
-def test_google_s_robots_txt_facts_hold_but_for_the_known_misses() -> None:
-    rows = cases("robots.json")
-    misses = {
-        number: test
-        for number, (test, text, agent, url, allowed) in enumerate(rows)
-        if RobotsTxt(text.encode(), agent).allows(url) != allowed
+def test_numbers_are_the_addresses_that_browsers_make_of_them() -> None:
+    """A row without an address is a name, or no host at all."""
+    rows = cases("funky_ipv4.json")
+    read = {number: address(f"http://{number}/") for number in rows}
+    addresses = {
+        number: found.hostname if found is not None and _is_ipv4(found.hostname) else None
+        for number, found in read.items()
     }
-    assert (len(rows), misses) == (145, ROBOTS_MISSES)
+    assert (len(rows), addresses) == (47, rows)
+
+
+def _is_ipv4(hostname: str) -> bool:
+    return hostname.count(".") == 3 and hostname.replace(".", "").isdigit()
+
+
+DEVIATIONS = {
+    "Without a scheme it is a path, not a host.": [
+        "%20leadingspace.com/",
+        "www.google.com",
+        "www.google.com/",
+    ],
+    "Browsers refuse such a host; so it is never asked for.": [
+        "http:%/",
+        "http:/%/",
+        "http:// leadingspace.com/",
+        "http://%/",
+        "http://%20leadingspace.com/",
+        "http://09/",
+        "http://\x01\x80.com/",
+        "http://host%23.com/%257Ea%2521b%2540c%2523d%2524e%25f%255E00%252611%252A22%252833%252944_55%252B",
+    ],
+    "Browsers take a host of dots as it stands; urlcanon makes it an address.": [
+        "http:%2e%2e%2e/a/b",
+        "http:%2e%2e/a/b",
+        "http:%2e/a/b",
+        "http:/%2e%2e%2e/a/b",
+        "http:/%2e%2e/a/b",
+        "http:/%2e/a/b",
+        "http://%2e%2e%2e/a/b",
+        "http://%2e%2e/a/b",
+        "http://%2e/a/b",
+        "http:///%2e%2e%2e/a/b",
+        "http:///%2e%2e/a/b",
+        "http:///%2e/a/b",
+    ],
+    "Who logs in may see another page: user and password stay.": [
+        "http://%25DOMAIN:foobar@foodomain.com/",
+        "http://:b@www.example.com",
+        "http://@:@@host/a/b",
+        "http://@@host/a/b",
+        "http://@ho@st/a/b",
+        "http://a:@www.example.com",
+        "http://a:b@www.example.com",
+        "http://www.@pple.com",
+        "http:/:b@www.example.com",
+        "http:/a:@www.example.com",
+        "http:/a:b@www.example.com",
+        "http::b@www.example.com",
+        "http:a:@www.example.com",
+        "http:a:b@www.example.com",
+        "https://test:@test",
+    ],
+    "RFC 3986, section 2.2: an escaped character that is reserved may mean something else than the bare one.": [
+        "http://example.com/%3A%3a%3C%3c",
+        "http://example.com/%7Ffp3%3Eju%3Dduvgw%3Dd",
+        "http://example.com/(%28:%3A%29)",
+        "http://example.com/@asdf%40",
+        "http://facebook.com/?foo=%7B%22abc%22",
+    ],
+    "Two slashes in a row are left as they are: to many servers they name another page.": [
+        "http://example.com////../..",
+        "http://example.com\\\\foo\\\\bar",
+        "http://host.com//twoslashes?more//slashes",
+    ],
+    "An empty query is no query, and names are sorted as they are escaped.": [
+        "http://example.com/?%26=%26&%26",
+        "http://example.com/?%3d=%3d&%3d",
+        "http://www.google.com/q?",
+    ],
+    "Bytes that are no UTF-8 reach us as the characters that they were read as.": [
+        "http://example.com/foo\t\x91%91",
+    ],
+    "Unescaping goes on until nothing is left there; %2561 and %61 are two names to a server, and one round keeps it so.": [
+        "http://host/%%%25%32%35asd%%",
+        "http://host/%%300",
+        "http://host/%%36%31",
+        "http://host/%25%2536%2531",
+        "http://host/%25%25361",
+        "http://host/%25%32%35",
+        "http://host/%25%32%35%25%32%35",
+        "http://host/%2525252525252525",
+        "http://host/%2561",
+        "http://host/?%%300",
+        "http://host/?%%36%31",
+        "http://host/?%25%2536%2531",
+        "http://host/?%25%25361",
+        "http://host/?%2561",
+        "http://host/asdf%25%32%35asd",
+    ],
+    "Dots at the end of a host are part of its name.": [
+        "http://www.google.com.../",
+    ],
+}
+"""Where our canonical form is another one than urlcanon's, and why."""
+
+
+def test_canonical_forms_are_urlcanon_s_but_for_the_deviations_with_a_reason() -> None:
+    """Compared as far as a crawl goes: what is no http URL is none, and a fragment is never sent."""
+    rows = cases("canonicalization.json")
+    deviating = []
+    for raw, expected in rows.items():
+        followed = expected.partition("#")[0] if expected.startswith(("http:", "https:")) else None
+        target = address(_meant(raw))
+        if (canonical(target.href) if target is not None else None) != followed:
+            deviating.append(raw)
+    assert (len(rows), sorted(deviating)) == (280, sorted(url for urls in DEVIATIONS.values() for url in urls))
+
+
+def _meant(raw: str) -> str:
+    """The rows hold bytes, each as the character of its number."""
+    try:
+        return raw.encode("latin-1").decode()
+    except UnicodeError:
+        return raw

@@ -154,3 +154,15 @@ class Replaced(Spider):
         if page.request.method == "GET":
             return Request(HOME, method="POST", json={"a": [1]}, headers={"X-A": "b"}, meta={"n": 1}, priority=3)
         return {"method": page.request.method, "json": page.request.json, "headers": page.request.headers}
+
+
+class FollowsInProcess(Spider):
+    """Everything that a page links to, found in a parse process."""
+
+    start_urls = [HOME]
+
+    @cpu_bound
+    def parse(self, page: Any) -> Any:
+        yield {"url": page.url}
+        for url in page.links():
+            yield page.follow(url)

@@ -19,6 +19,7 @@ class Reply(NamedTuple):
     location: str = ""
     seconds: float = 0.0
     """How long the answer takes."""
+    retry_after: str = ""
 
 
 class Arrival(NamedTuple):
@@ -102,6 +103,7 @@ class WatchingServer:
                 with self._lock:
                     self._at_once -= 1
                 location = f"Location: {reply.location}\r\n" if reply.location else ""
+                location += f"Retry-After: {reply.retry_after}\r\n" if reply.retry_after else ""
                 head = f"HTTP/1.1 {reply.status} -\r\nContent-Type: text/html\r\n{location}"
                 connection.sendall(f"{head}Content-Length: {len(reply.body)}\r\n\r\n{reply.body}".encode())
 

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
+from certificates import Certificates
 
 from crawler.fetch.fetcher import FetchOptions
 from crawler.fetch.http import HttpFetcher
@@ -85,13 +87,18 @@ async def raw_server() -> AsyncIterator[Callable[..., Awaitable[RawServer]]]:
         await server.close()
 
 
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
 @pytest.fixture
 async def open_fetcher() -> AsyncIterator[Callable[..., HttpFetcher]]:
     """Makes fetchers that may reach this machine; closed at the end of the test."""
     fetchers: list[HttpFetcher] = []
 
-    def open_one(**options: object) -> HttpFetcher:
-        fetchers.append(HttpFetcher(FetchOptions(**{"allow_private_hosts": True, **options})))
+    def open_one(*, hosts: Any = None, resolver: Any = None, **options: object) -> HttpFetcher:
+        fetchers.append(HttpFetcher(FetchOptions(**{"allow_private_hosts": True, **options}), hosts, resolver))
         return fetchers[-1]
 
     yield open_one

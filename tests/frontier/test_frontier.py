@@ -552,7 +552,7 @@ async def a_run(
 ) -> AsyncIterator[Frontier]:
     """The frontier of a run of *job*, with its store read from as in a crawl."""
     store = SqliteStore(job.database, syncs=False)
-    manners = Manners(Politeness(delay=delay))
+    manners = Manners(Politeness(delay=delay, throttle=False))
     restored = await store.open()
     frontier = Frontier(store, Scope(hosts), manners, FrontierOptions(**options))
     frontier.restore(restored)

@@ -48,6 +48,10 @@ def known(limit: int = 8, pause: float = 0.0, **items: str) -> HostSchedule[str]
     return schedule
 
 
+def refused(schedule: HostSchedule[str], host: str) -> int:
+    return schedule.refused(host, is_new=schedule.strained(host))
+
+
 def taken(schedule: HostSchedule[str], now: float) -> str:
     """Everything that may be asked at *now*."""
     letters = ""
@@ -234,14 +238,14 @@ def test_a_rest_is_made_longer_while_it_lasts_never_shorter() -> None:
 def test_refusals_are_counted_and_half_of_them_forgiven_by_an_answer() -> None:
     schedule = filled(a="x")
 
-    assert [schedule.refused("a") for _ in range(3)] == [1, 2, 3]
+    assert [refused(schedule, "a") for _ in range(3)] == [1, 2, 3]
 
     schedule.accepted("a")
-    assert schedule.refused("a") == 2
+    assert refused(schedule, "a") == 2
 
     for _ in range(5):
         schedule.accepted("a")
-    assert schedule.refused("a") == 1
+    assert refused(schedule, "a") == 1
 
 
 def test_an_answer_tells_whether_there_was_a_refusal_to_forgive() -> None:
@@ -249,7 +253,7 @@ def test_an_answer_tells_whether_there_was_a_refusal_to_forgive() -> None:
     assert schedule.accepted("a") is False
 
     for _ in range(3):
-        schedule.refused("a")
+        refused(schedule, "a")
 
     assert [schedule.accepted("a") for _ in range(3)] == [True, True, False]  # three, one, none
 
@@ -258,14 +262,14 @@ def test_what_was_on_its_way_together_is_refused_as_one() -> None:
     schedule = known(limit=3, a="uvwxyz")
     assert taken(schedule, 0.0) == "uvw"
 
-    assert [schedule.refused("a") for _ in "uvw"] == [1, 1, 1]
+    assert [refused(schedule, "a") for _ in "uvw"] == [1, 1, 1]
     schedule.accepted("a")
-    assert schedule.refused("a") == 1
+    assert refused(schedule, "a") == 1
     for letter in "uvw":
         schedule.finish("a", intern(letter), 0.0)
 
     assert taken(schedule, 1.0) == "xyz"
-    assert schedule.refused("a") == 1  # the answer between them forgave the first one
+    assert refused(schedule, "a") == 1  # the answer between them forgave the first one
     for letter in "xyz":
         schedule.finish("a", intern(letter), 1.0)
     assert schedule.hosts == 0
@@ -276,7 +280,7 @@ def test_what_is_refused_after_the_rest_counts_again() -> None:
     counted = []
     for letter in "xyz":
         assert taken(schedule, 0.0) == letter
-        counted.append(schedule.refused("a"))
+        counted.append(refused(schedule, "a"))
         schedule.finish("a", intern(letter), 0.0)
 
     assert counted == [1, 2, 3]
@@ -491,7 +495,7 @@ def test_what_an_earlier_run_learned_of_a_host_holds_from_its_first_item_on() ->
 
     assert (taken(schedule, 49.9), schedule.next_ready()) == ("y", 50.0)
     assert taken(schedule, 50.0) == "x"
-    assert schedule.refused("a") == 4
+    assert refused(schedule, "a") == 4
 
 
 def test_what_is_remembered_shortens_no_rest() -> None:
@@ -510,7 +514,7 @@ def test_what_was_learned_of_a_host_is_its_refusals_its_rest_and_its_pause() -> 
     schedule.started("a", "x", 1.0)
     assert schedule.learned("a") == (0, 3.0, 2.0)
 
-    schedule.refused("a")
+    refused(schedule, "a")
     schedule.rest("a", 30.0)
 
     assert schedule.learned("a") == (1, 30.0, 2.0)
@@ -522,13 +526,193 @@ def test_nothing_was_learned_of_a_host_that_is_not_known() -> None:
     assert (schedule.learned("a"), schedule.hosts) == ((0, 0.0, 0.0), 0)
 
 
+# --- a pause that falls ---
+
+
+def test_a_pause_may_be_longer_for_a_while_and_never_shorter_than_the_floor() -> None:
+    schedule = known(pause=1.0, a="wxyz")
+    pauses = []
+    for pause in (3.0, 2.0, 0.0, 0.5):
+        schedule.slow("a", pause, 0.0)
+        pauses.append(schedule.pause_of("a"))
+
+    assert (pauses, schedule.floor_of("a")) == ([3.0, 2.0, 1.0, 1.0], 1.0)
+
+
+def test_a_pause_that_grows_counts_from_the_last_start_one_that_falls_from_the_next() -> None:
+    schedule = known(pause=1.0, limit=8, a="wxyz")
+    assert taken(schedule, 0.0) == "w"
+    schedule.started("a", intern("w"), 0.0)
+
+    schedule.slow("a", 3.0, 0.5)
+    assert (taken(schedule, 2.9), taken(schedule, 3.0)) == ("", "x")
+    schedule.started("a", intern("x"), 3.0)
+
+    schedule.slow("a", 0.0, 3.5)
+    assert (taken(schedule, 5.9), taken(schedule, 6.0)) == ("", "y")
+    schedule.started("a", intern("y"), 6.0)
+    assert taken(schedule, 7.0) == "z"
+
+
+def test_a_host_that_gets_a_pause_while_several_run_waits_for_all_of_them() -> None:
+    """They may not have left yet: nobody was to tell when they do."""
+    schedule = known(limit=3, a="vwxyz")
+    assert taken(schedule, 0.0) == "vwx"
+
+    schedule.slow("a", 0.5, 1.0)
+    for letter, now in (("v", 1.0), ("x", 5.0)):
+        schedule.finish("a", intern(letter), now)
+        assert taken(schedule, 9.0) == ""
+    schedule.finish("a", intern("w"), 9.0)
+
+    assert (taken(schedule, 9.4), taken(schedule, 9.5)) == ("", "y")
+
+
+def test_a_host_that_is_known_to_be_slow_begins_with_one() -> None:
+    schedule = filled(a="xyz")
+    assert taken(schedule, 0.0) == "x"
+    schedule.set_limits("a", "x", 8, 0.0)
+    schedule.slow("a", 0.5, 0.0, "x")
+    schedule.started("a", "x", 1.0)
+
+    assert (taken(schedule, 1.4), taken(schedule, 1.5)) == ("", "y")
+
+
+def test_a_host_that_is_probed_is_asked_for_one_thing_at_a_time() -> None:
+    schedule = known(limit=3, a="vwxyz")
+    schedule.probe("a", is_probed=True)
+    assert taken(schedule, 0.0) == "v"
+
+    schedule.probe("a", is_probed=False)
+    assert taken(schedule, 0.0) == "wx"
+
+
+def test_a_host_that_is_barred_gives_nothing_until_it_is_let_go() -> None:
+    schedule = known(a="x", b="y")
+    schedule.bar("a")
+    assert (taken(schedule, 0.0), schedule.next_ready(), len(schedule)) == ("y", None, 1)
+
+    schedule.unbar("a")
+    schedule.unbar("nobody")
+    assert taken(schedule, 0.0) == "x"
+
+
+# --- addresses ---
+
+ADDRESSES = {"a": ("10.0.0.1", 0.2), "b": ("10.0.0.1", 0.2), "c": ("10.0.0.2", 0.2)}
+
+
+def at_addresses(**items: str) -> HostSchedule[str]:
+    """Each host at its address, its pace known, and nothing to rest for."""
+    schedule: HostSchedule[str] = HostSchedule(ADDRESSES.get)
+    for host, letters in items.items():
+        for letter in letters:
+            add(schedule, host, intern(letter))
+    return schedule
+
+
+def test_hosts_at_one_address_start_one_after_the_other() -> None:
+    schedule = at_addresses(a="x", b="y", c="z")
+    assert taken(schedule, 0.0) == "xz"  # "x" is on its way
+
+    assert (taken(schedule, 9.0), schedule.next_ready()) == ("", None)
+    schedule.started("a", "x", 9.0)
+
+    assert (taken(schedule, 9.1), schedule.next_ready()) == ("", 9.2)
+    assert taken(schedule, 9.2) == "y"
+
+
+def test_who_waits_at_an_address_goes_before_those_that_come_later() -> None:
+    schedule = at_addresses(a="x", b="y")
+    assert taken(schedule, 0.0) == "x"
+    schedule.started("a", "x", 0.0)
+    schedule.finish("a", "x", 0.0)
+    assert taken(schedule, 0.1) == ""
+    add(schedule, "a", "z")
+
+    assert taken(schedule, 0.2) == "y"
+    schedule.started("b", "y", 0.2)
+    assert taken(schedule, 0.4) == "z"
+
+
+def test_what_was_not_sent_owes_its_address_nothing() -> None:
+    schedule = at_addresses(a="x", b="y")
+    assert taken(schedule, 0.0) == "x"
+    schedule.finish("a", "x", None)
+
+    assert taken(schedule, 0.0) == "y"
+
+
+def test_what_ends_without_having_left_is_followed_by_the_gap_of_its_address() -> None:
+    schedule = at_addresses(a="x", b="y")
+    assert taken(schedule, 0.0) == "x"
+    schedule.finish("a", "x", 5.0)
+
+    assert (taken(schedule, 5.1), taken(schedule, 5.2)) == ("", "y")
+
+
+def test_an_address_that_is_found_out_holds_from_then_on() -> None:
+    schedule = filled(a="x", b="yz")
+    assert taken(schedule, 0.0) == "xy"
+    schedule.set_limits("b", "y", 8, 0.0)
+    for host, item in (("a", "x"), ("b", "y")):
+        schedule.place(host, ADDRESSES[host])
+        schedule.started(host, item, 1.0)
+
+    assert (taken(schedule, 1.1), taken(schedule, 1.2)) == ("", "z")
+
+
+def test_a_host_that_moves_leaves_nobody_waiting_at_its_old_address() -> None:
+    schedule = at_addresses(a="x", b="y")
+    assert taken(schedule, 0.0) == "x"
+    assert taken(schedule, 0.1) == ""
+
+    schedule.place("a", ("10.0.0.9", 0.2))
+    assert taken(schedule, 0.1) == "y"
+
+
+def test_addresses_are_forgotten_with_their_hosts_and_not_before_their_gap_is_over() -> None:
+    schedule: HostSchedule[int] = HostSchedule(lambda host: (f"10.0.{host}", 0.5))
+    for number in range(10_000):
+        add(schedule, f"h{number}", number)
+        assert schedule.take(float(number)) == number
+        schedule.started(f"h{number}", number, float(number))
+        schedule.finish(f"h{number}", number, float(number))
+    assert 1 <= len(schedule._addresses) <= 2
+
+    assert schedule.take(20_000.0) is None
+    assert (schedule.hosts, len(schedule._addresses), schedule.next_ready()) == (0, 0, None)
+
+
+def test_thousands_of_hosts_at_one_address_cost_a_turn_each_and_no_more() -> None:
+    schedule: HostSchedule[int] = HostSchedule(lambda host: ("10.0.0.1", 1.0))
+    for number in range(5_000):
+        add(schedule, f"h{number}", number)
+    now, order = 0.0, []
+    while (item := schedule.take(now)) is not None:
+        order.append(item)
+        schedule.started(f"h{item}", item, now)
+        schedule.finish(f"h{item}", item, now)
+        assert len(schedule._called) <= 1
+        now += 1.0
+
+    assert order == list(range(5_000))
+
+
 class _AnyCrawl(RuleBasedStateMachine):
     """Workers that take, send, end, skip and retry in any order, while time goes on; now and then what comes last of
-    a host goes elsewhere, and a host is held because it has more there."""
+    a host goes elsewhere, a host is held because it has more there, one is barred, or gets a longer pause for a while.
+    Two of the hosts share an address."""
+
+    shared, gap = HOSTS[:2], 0.3
 
     def __init__(self) -> None:
         super().__init__()
-        self.schedule: HostSchedule[tuple[str, int]] = HostSchedule()
+        self.schedule: HostSchedule[tuple[str, int]] = HostSchedule(
+            lambda host: ("10.0.0.1", self.gap) if host in self.shared else None
+        )
+        self.shared_left_at = 0.0
+        self.barred: set[str] = set()
         self.now = 1000.0
         self.added = 0
         self.waiting: Counter[tuple[str, int]] = Counter()
@@ -598,6 +782,10 @@ class _AnyCrawl(RuleBasedStateMachine):
         others = [other for other in self.running if other[0] == host]
         assert len(others) < limit
         assert self.now >= self.resting.get(host, 0.0)
+        assert host not in self.barred
+        if host in self.shared:
+            assert all(sent for other, sent in self.running.items() if other[0] in self.shared)
+            assert self.now >= self.shared_left_at + self.gap
         if pause:
             assert all(self.running[other] for other in others), "two are on their way at once"
             assert self.now >= self.left_at.get(host, 0.0) + pause
@@ -621,6 +809,27 @@ class _AnyCrawl(RuleBasedStateMachine):
         self.schedule.started(host, item, self.now)
         self.running[item] = True
         self.left_at[host] = self.now
+        if host in self.shared:
+            self.shared_left_at = self.now
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data(), pause=st.sampled_from([0.0, 0.7, 3.0]))
+    def slow(self, data: st.DataObject, pause: float) -> None:
+        self.schedule.slow(self._any_running(data)[0], pause, self.now)
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def bar(self, data: st.DataObject) -> None:
+        host = self._any_running(data)[0]
+        self.schedule.bar(host)
+        self.barred.add(host)
+
+    @precondition(lambda self: self.barred)
+    @rule(data=st.data())
+    def unbar(self, data: st.DataObject) -> None:
+        host = data.draw(st.sampled_from(sorted(self.barred)))
+        self.schedule.unbar(host)
+        self.barred.remove(host)
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())
@@ -652,6 +861,8 @@ class _AnyCrawl(RuleBasedStateMachine):
         """What is idle may be forgotten: its limits are then those of a new host, once its rest is over."""
         if not any(other[0] == host for other in self.running):
             self.limits[host] = (1, self.limits.get(host, (1, 0.0))[1])
+            if self.schedule.held(host) is None:
+                self.barred.discard(host)
 
     @invariant()
     def nothing_is_lost(self) -> None:
@@ -668,6 +879,8 @@ class _AnyCrawl(RuleBasedStateMachine):
                 assert self.schedule.last_key(host) == self.keys[mine[-1]]
 
     def teardown(self) -> None:
+        for host in self.barred:
+            self.schedule.unbar(host)
         for host in self.held:
             self.schedule.release(host, self.now)
         for _ in range(10_000):

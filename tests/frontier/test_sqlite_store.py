@@ -87,9 +87,10 @@ def full_batch() -> Batch:
         True,
         [Learned("site.test", 1.5, 2)],
         [RobotsFile("http://site.test", 1.0, b"User-agent: *")],
-        [Cookie("key", "http://site.test/", "a=b", 1.0)],
+        [Cookie("", "site.test", "/", "a", "b", created=1.0)],
         Tally(1),
         "complete",
+        [("site.test", 1)],
     )
 
 
@@ -301,9 +302,9 @@ async def test_a_database_without_one_of_its_tables_is_said_to_be_damaged(job: J
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        ("UPDATE meta SET value = 2 WHERE key = 'version'", "format 2, not 1"),
-        ("UPDATE meta SET value = 0 WHERE key = 'version'", "format 0, not 1"),
-        ("DELETE FROM meta WHERE key = 'version'", "format none, not 1"),
+        ("UPDATE meta SET value = 3 WHERE key = 'version'", "format 3, not 2"),
+        ("UPDATE meta SET value = 0 WHERE key = 'version'", "format 0, not 2"),
+        ("DELETE FROM meta WHERE key = 'version'", "format none, not 2"),
     ],
 )
 async def test_a_database_of_another_version_is_left_as_it_is(job: Job, change: str, found: str) -> None:
@@ -350,7 +351,7 @@ async def test_a_file_that_may_not_be_written_is_said_in_words(job: Job) -> None
     "batch",
     [
         Batch(failures=[Failure("http://site.test/", "callback_error", "KeyError: '\ud800'", traceback="\udc80")]),
-        Batch(cookies=[Cookie("key", "http://site.test/", "name=\udcff", 1.0)]),
+        Batch(cookies=[Cookie("", "site.test", "/\udcff", "\udcfe", "\udcff")]),
         Batch([Outcome(entry(1), Verdict.SKIPPED, note="\udcff")], [entry(1)]),
     ],
     ids=["a failure", "a cookie", "a note"],

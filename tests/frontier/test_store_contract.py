@@ -26,6 +26,12 @@ START = (-(2**63), 0)
 """A place before every request's."""
 EXTREMES = [0, 1, 2**63 - 1, 2**63, 2**64 - 1]
 
+COOKIES = [
+    Cookie("", "site.test", "/", "a", "b", created=1.5),
+    Cookie("", "site.test", "/é\udcff", "é", '"ü; \udcff"', False, True, True, "lax", 2.5, 3.25),
+    Cookie("über", "127.0.0.1", "/x", "__Host-a", "", secure=True, same_site="strict", created=2.75),
+]
+
 
 @dataclass
 class Place:
@@ -217,8 +223,9 @@ async def test_what_a_job_had_reached_comes_back_equal(keeper: Place) -> None:
         positions={"/data/out.jsonl": 3, "-": 2**40, "/data/ü.csv": 0},
         seeds_drawn=17,
         seeds_ended=True,
-        hosts=[Learned("site.test", 3.25, 2), Learned("b.test:8080", 0.0, 0)],
-        cookies=[Cookie("k2", "http://site.test/", "a=b; Path=/", 1.5), Cookie("k1", "http://b.test/", "é=ü", 2.5)],
+        hosts=[Learned("site.test", 3.25, 2, 0.75, 1.5), Learned("b.test:8080", 0.0, 0)],
+        sites=[("site.test", 3), ("b.test", 1)],
+        cookies=COOKIES,
         tally=tally,
     )
     await store.commit(batch)
@@ -230,6 +237,7 @@ async def test_what_a_job_had_reached_comes_back_equal(keeper: Place) -> None:
         number=3,
         positions=batch.positions,
         hosts={learned.host: learned for learned in batch.hosts},
+        sites={"site.test": 3, "b.test": 1},
         seed_hosts=sorted(["site.test", "b.test", "[::1]"]),
         seeds_drawn=17,
         seeds_ended=True,
@@ -239,6 +247,40 @@ async def test_what_a_job_had_reached_comes_back_equal(keeper: Place) -> None:
     assert store.seed == seed
 
 
+async def test_the_pages_of_a_site_are_added_up(keeper: Place) -> None:
+    store, _ = await keeper.open()
+    for sites in ([("a.test", 2), ("b.test", 1)], [], [("a.test", 5)]):
+        await store.commit(Batch(sites=sites))
+
+    _, restored = await keeper.reopen()
+
+    assert restored.sites == {"a.test": 7, "b.test": 1}
+
+
+async def test_cookies_are_told_apart_by_all_that_makes_them_different(keeper: Place) -> None:
+    store, _ = await keeper.open()
+    kept = Cookie("", "a.test", "/", "a", "1", created=1.0)
+    others = [{"session": "b"}, {"domain": "b.test"}, {"path": "/b"}, {"name": "b"}, {"host_only": False}]
+    cookies = [kept]
+    cookies += [msgspec.structs.replace(kept, created=2.0 + number, **other) for number, other in enumerate(others)]
+    await store.commit(Batch(cookies=cookies))
+
+    store, restored = await keeper.reopen()
+
+    assert restored.cookies == cookies
+
+
+async def test_a_cookie_that_was_deleted_is_forgotten(keeper: Place) -> None:
+    store, _ = await keeper.open()
+    await store.commit(Batch(cookies=COOKIES))
+    gone = [msgspec.structs.replace(cookie, value="", expires=0.0) for cookie in COOKIES[:2]]
+    await store.commit(Batch(cookies=[*gone, Cookie("", "never.test", "/", "a", "", expires=0.0)]))
+
+    store, restored = await keeper.reopen()
+
+    assert restored.cookies == COOKIES[2:]
+
+
 async def test_a_later_commit_replaces_what_an_earlier_one_said(keeper: Place) -> None:
     store, _ = await keeper.open()
     first = Batch(
@@ -246,7 +288,7 @@ async def test_a_later_commit_replaces_what_an_earlier_one_said(keeper: Place) -
         seeds_drawn=5,
         hosts=[Learned("a.test", 1.0, 1), Learned("b.test", 2.0, 2)],
         robots=[RobotsFile("http://a.test", 1.0, b"old")],
-        cookies=[Cookie("k", "http://a.test/", "a=1", 1.0), Cookie("l", "http://a.test/", "b=1", 1.0)],
+        cookies=[Cookie("", "a.test", "/", "a", "1", created=1.0), Cookie("", "a.test", "/", "b", "1", created=2.0)],
         tally=Tally(pages=1),
     )
     second = Batch(
@@ -254,7 +296,7 @@ async def test_a_later_commit_replaces_what_an_earlier_one_said(keeper: Place) -
         seeds_drawn=6,
         hosts=[Learned("b.test", 0.0, 0)],
         robots=[RobotsFile("http://a.test", 2.0, b"")],
-        cookies=[Cookie("k", "http://a.test/2", "a=2", 2.0)],
+        cookies=[Cookie("", "a.test", "/", "a", "2", created=1.0, secure=True)],
         tally=Tally(pages=2),
     )
     await store.commit(first)
@@ -264,7 +306,7 @@ async def test_a_later_commit_replaces_what_an_earlier_one_said(keeper: Place) -
 
     assert (restored.positions, restored.seeds_drawn, restored.tally) == ({"a": 1, "b": 3}, 6, Tally(pages=2))
     assert restored.hosts == {"a.test": Learned("a.test", 1.0, 1), "b.test": Learned("b.test", 0.0, 0)}
-    assert sorted(restored.cookies, key=lambda cookie: cookie.key) == [*second.cookies, first.cookies[1]]
+    assert restored.cookies == [*second.cookies, first.cookies[1]]
     assert await store.robots("http://a.test") == second.robots[0]
 
 

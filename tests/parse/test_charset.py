@@ -5,8 +5,8 @@ import webencodings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.parse import charset as charset_module
 from crawler.parse.charset import decode, encoding_of
+from crawler.parse.prescan import declared_in_meta, scan
 
 HTML = "text/html"
 
@@ -244,4 +244,9 @@ FRAGMENTS = [
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=8).map(b"".join))
 def test_the_short_cut_to_a_declaration_finds_what_the_whole_search_finds(head: bytes) -> None:
-    assert charset_module._scan(head) == charset_module._from_meta(head)
+    assert scan(head, label_of) == declared_in_meta(head, label_of)
+
+
+def label_of(label: str) -> str | None:
+    found = webencodings.lookup(label)
+    return None if found is None else found.name

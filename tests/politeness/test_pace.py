@@ -4,13 +4,13 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from math import inf, nan
+from math import nan
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.politeness.pace import DEFAULT_DELAY, Manners, Politeness, is_loopback, retry_after_seconds
+from crawler.politeness.pace import DEFAULT_DELAY, Manners, Politeness, is_address, is_loopback, retry_after_seconds
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC).timestamp()
 SECONDS = st.floats(0, 1e6)
@@ -33,14 +33,12 @@ def far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (Politeness(), "127.0.0.1", 2.0, 2.0),
         (Politeness(), "a.example", 0.1, DEFAULT_DELAY),
         (Politeness(), "a.example", 5.0, 5.0),
-        (Politeness(), "a.example", 86_400.0, 300.0),
-        (Politeness(), "a.example", inf, 300.0),
+        (Politeness(), "a.example", 400.0, 400.0),
         (Politeness(), "a.example", nan, DEFAULT_DELAY),
         (Politeness(delay=0.0), "a.example", None, 0.0),
         (Politeness(delay=0.0), "a.example", 5.0, 5.0),
         (Politeness(delay=3.0), "localhost", None, 3.0),
-        (Politeness(delay=3.0, max_delay=1.0), "a.example", 9.0, 3.0),
-        (Politeness(max_delay=0.0), "a.example", 9.0, DEFAULT_DELAY),
+        (Politeness(max_delay=0.0), "a.example", 9.0, 9.0),
     ],
 )
 def test_the_pause_is_ours_or_what_robots_txt_asks(
@@ -49,11 +47,36 @@ def test_the_pause_is_ours_or_what_robots_txt_asks(
     assert politeness.pause(hostname, crawl_delay) == pause
 
 
-@given(SECONDS | st.none(), SECONDS, SECONDS | st.none())
-def test_a_pause_is_never_shorter_than_ours_nor_longer_than_allowed(delay, max_delay: float, crawl_delay) -> None:
-    politeness = Politeness(delay=delay, max_delay=max_delay)
+@pytest.mark.parametrize(
+    ("politeness", "hostname", "gap"),
+    [
+        (Politeness(), "a.example", DEFAULT_DELAY / 5),
+        (Politeness(), "127.0.0.1", 0.0),
+        (Politeness(delay=1.0), "127.0.0.1", 0.2),
+        (Politeness(delay=0.0), "a.example", 0.0),
+        (Politeness(delay_per_ip=0.1), "127.0.0.1", 0.1),
+        (Politeness(delay=1.0, delay_per_ip=0.0), "a.example", 0.0),
+        (Politeness(delay=1.0, delay_per_ip=3.0), "a.example", 3.0),
+    ],
+)
+def test_an_address_is_left_alone_for_a_fifth_of_the_pause_or_as_is_said(
+    politeness: Politeness, hostname: str, gap: float
+) -> None:
+    assert politeness.pause_per_ip(hostname) == pytest.approx(gap)
+
+
+@pytest.mark.parametrize(
+    ("hostname", "is_one"),
+    [("10.0.0.1", True), ("[::1]", True), ("a.example", False), ("1.example", False), ("", False)],
+)
+def test_which_names_are_addresses(hostname: str, is_one: bool) -> None:
+    assert is_address(hostname) == is_one
+
+
+@given(SECONDS | st.none(), SECONDS | st.none())
+def test_a_pause_is_never_shorter_than_ours_or_than_robots_txt_asks(delay, crawl_delay) -> None:
     own = DEFAULT_DELAY if delay is None else delay
-    assert own <= politeness.pause("a.example", crawl_delay) <= max(own, max_delay)
+    assert Politeness(delay=delay).pause("a.example", crawl_delay) == max(own, crawl_delay or 0.0)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What must hold whatever happens, watched from outside: at the server, at the outputs and in the database.
 
-Law 1: a host is asked no earlier than it may be, and by no more than it may be at once, also across a crash.
+Law 1: a host is asked no earlier than it may be, and by no more than it may be at once, also across a crash; hosts at
+one address are spaced; one that refused is asked more slowly until it gives a page.
 Law 2: a page is asked again only where the first time came to nothing.
 Law 3: of a host's requests the one that goes is the first by priority, then by discovery.
 Law 4: what is committed is exact: an output holds the items of the pages that are done, and nothing else.
@@ -22,6 +23,8 @@ from sites import Expected, Origin, Resource, Site
 _SLACK = 1e-6
 """Seconds that rounding may cost."""
 _DAY = 24 * 3600.0
+_STRAINED = 0.5
+"""Seconds between two requests, at least, to a host that has just refused one."""
 
 
 class Broken(AssertionError):
@@ -63,6 +66,8 @@ class Sent:
     origin: Origin
     run: int
     left: float = 0.0
+    is_first: bool = False
+    """Of its host, in its run: its address was not known."""
 
 
 class Server:
@@ -71,6 +76,11 @@ class Server:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._last: dict[str, Sent] = {}
+        self._last_at: dict[str, Sent] = {}
+        self._left: dict[str, float] = {}
+        self._leased: dict[str, float] = {}
+        self._strained: dict[str, float] = {}
+        self._troubled: dict[str, float] = {}
         self._in_flight: Counter[str] = Counter()
         self._refusals: dict[str, list[Refusal]] = defaultdict(list)
         self._robots: dict[str, Known] = {}
@@ -83,6 +93,11 @@ class Server:
         """*finished*: the pages whose outcome is committed."""
         self._run += 1
         self._in_flight.clear()
+        self._last_at.clear()
+        self._left.clear()
+        self._leased.clear()
+        self._strained.clear()
+        self._troubled.clear()
         self._over.clear()
         self._finished = finished
 
@@ -97,7 +112,12 @@ class Server:
             raise Broken(f"{origin.host} is asked by {self._in_flight[origin.host]} at once; {limit} may")
         if page is not None:
             self._check_page(page, origin)
-        return Sent(url, origin.host, now, page, origin, self._run)
+        begun = self._leased.get(origin.url, now) if is_robots else now  # it may have been looked for in the database
+        return Sent(url, origin.host, begun, page, origin, self._run)
+
+    def leased(self, origin: str, now: float) -> None:
+        """A request to *origin* was handed to a worker."""
+        self._leased[origin] = now
 
     def _check_page(self, page: Resource, origin: Origin) -> None:
         if origin.obeys:
@@ -120,7 +140,11 @@ class Server:
             gap = max(self._site.delay_of(sent.host), self._gap(sent, last, now))
             if now - last.left < gap - _SLACK:
                 raise Broken(f"{sent.url} is asked {now - last.left:.3f} s after {last.url}; {gap} s are due")
+            since = self._strained.get(sent.host)
+            if since is not None and sent.begun > since and now - last.left < _STRAINED - _SLACK:
+                raise Broken(f"{sent.url} is asked {now - last.left:.3f} s after {last.url}, and the host refused")
         self._last[sent.host] = sent
+        self._check_address(sent, now)
         for refusal in self._refusals[sent.host]:
             counts = sent.begun > refusal.received if refusal.run == self._run else refusal.is_committed
             if counts and now < refusal.until - _SLACK:
@@ -128,6 +152,19 @@ class Server:
                     f"{sent.host} is asked {refusal.until - now:.3f} s before its Retry-After is over ({sent.url}); it "
                     f"was received at {refusal.received:.3f}"
                 )
+
+    def _check_address(self, sent: Sent, now: float) -> None:
+        if not self._site.gap_of(sent.host):
+            return  # it may be asked as often as one likes, whoever else is there
+        address = self._site.addresses[sent.host.partition(":")[0]]
+        sent.is_first = sent.begun <= self._left.setdefault(sent.host, now)
+        last = self._last_at.get(address)
+        self._last_at[address] = sent
+        if last is None or sent.is_first or last.is_first:
+            return
+        self.counts["spaced by address"] += sent.host != last.host
+        if now - last.left < (gap := self._site.gap_of(last.host)) - _SLACK:
+            raise Broken(f"{sent.url} is asked {now - last.left:.3f} s after {last.url} at {address}; {gap} s are due")
 
     def _gap(self, sent: Sent, last: Sent, now: float) -> float:
         """Seconds that are due: the host's own delay, and what the robots.txt that are known of it ask."""
@@ -154,6 +191,8 @@ class Server:
     def end(self, sent: Sent, fault: str | None) -> None:
         """It is answered, or never will be."""
         self._in_flight[sent.host] -= 1
+        if fault is None and sent.page is not None and sent.page.kind in ("page", "raises"):
+            self._strained.pop(sent.host, None)
         if sent.page is not None:
             self._over[sent.page.number] = "fault" if fault else "it was answered in this run"
 
@@ -162,16 +201,23 @@ class Server:
         rest = min(1.0 if seconds is None else seconds, self._site.max_delay)
         self._refusals[sent.host].append(Refusal(now, now + rest, self._run))
         self.counts["refusals"] += 1
+        is_alone = self._in_flight[sent.host] == 1 and sent.begun > self._troubled.get(sent.host, -1.0)
+        if self._site.throttle and is_alone:  # else it may have been struck with another one, for which it was strained
+            self._strained[sent.host] = now
+        self._troubled[sent.host] = now
+
+    def failed(self, sent: Sent, now: float) -> None:
+        """It never gets an answer."""
+        self._troubled[sent.host] = now
 
     def robots(self, sent: Sent, now: float) -> None:
         """The rules of an origin are on their way back."""
         self._robots[sent.origin.url] = Known(now, self._run, now)
 
-    def recalled(self, origin: str, now: float) -> None:
-        """The rules of *origin* were found in the database."""
-        before = self._robots[origin]
-        if now - before.age < _DAY:
-            self._robots[origin] = Known(now, self._run, before.age, is_committed=True, may_be_committed=True)
+    def recalled(self, origin: str, age: float, now: float) -> None:
+        """The rules of *origin* were found in the database; they had been fetched at *age*."""
+        if now - age < _DAY:
+            self._robots[origin] = Known(now, self._run, age, is_committed=True, may_be_committed=True)
 
     def committed(self, at: float) -> None:
         """What was learned before *at* is durable."""

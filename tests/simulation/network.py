@@ -44,6 +44,7 @@ class FakeFetcher:
         self._world = world
         self._rng = rng
         self._slowness = slowness
+        self._resolved: set[str] = set()
 
     async def fetch(self, request: Request, on_sent: Callable[[], None] | None = None) -> Response:
         world = self._world
@@ -68,6 +69,7 @@ class FakeFetcher:
         if self._world.is_dead:
             return
         self._server.sent(sent, self._world.now())
+        self._resolved.add(sent.host.partition(":")[0])
         self._world.log("sent", sent.url)
         if on_sent is not None:
             on_sent()
@@ -87,6 +89,7 @@ class FakeFetcher:
         if fault is not None:
             await self._pass(fault.seconds)
             if fault.reason in _ERRORS:
+                self._server.failed(sent, self._world.now())
                 raise _ERRORS[fault.reason](sent.url, "as the site has it")
             response = self._refusal(sent, fault)
         else:
@@ -132,6 +135,10 @@ class FakeFetcher:
     async def _pass(self, seconds: float) -> None:
         if seconds:
             await asyncio.sleep(seconds)
+
+    def address_of(self, hostname: str) -> str:
+        """Known from the first request on, as with a resolver."""
+        return self._site.addresses[hostname] if hostname in self._resolved else ""
 
     def trust(self, hostname: str) -> None:
         """Nothing is dialled."""

@@ -190,8 +190,8 @@ class WatchedWindow(Window):
 class WatchedFrontier(Frontier):
     """Compared with :class:`~laws.Order` at every lease."""
 
-    def __init__(self, world: World, *stages: Any) -> None:
-        super().__init__(*stages)
+    def __init__(self, world: World, *stages: Any, **more: Any) -> None:
+        super().__init__(*stages, **{"address_of": world.fetcher.address_of, **more})
         self._world = world
         self._order = Order()
 
@@ -215,8 +215,10 @@ class WatchedFrontier(Frontier):
                     raise Broken(f"{held} requests of {entry.host} are in memory; {most} may be")
 
     def put_back(self, entry: Entry, *, sent: bool = True) -> None:
+        due = self._courtesy.later.get(entry.number)
         super().put_back(entry, sent=sent)
-        self._order.give_back(entry.host, entry.key)
+        self._order.give_back(entry.host, entry.key, due)
+        self._world.counts["outlasted"] += due is not None
 
     def finish(self, outcome: Outcome) -> None:
         entry = outcome.entry
@@ -230,6 +232,7 @@ class WatchedFrontier(Frontier):
         with self._world.judged():
             if entry is not None:
                 self._world.log("leased", entry.number, entry.request.url)
+                self._world.server.leased(entry.origin, self._world.now())
                 self._order.take(entry.host, entry.key, self._loop.time())
             if self.waiting != self._order.total:
                 raise Broken(f"{self.waiting} requests are said to wait, {self._order.total} do")
@@ -263,8 +266,8 @@ class WatchedStore(SqliteStore):
 
     async def robots(self, origin: str) -> RobotsFile | None:
         file = await super().robots(origin)
-        if file is not None and not self._world.is_dead:
-            self._world.server.recalled(origin, self._world.now())
+        if file is not None and file.body is not None and not self._world.is_dead:
+            self._world.server.recalled(origin, file.fetched, self._world.now())
         return file
 
     def _open(self) -> Restored:
@@ -411,6 +414,8 @@ class World:
             "delay": site.delay,
             "concurrency_per_host": site.per_host,
             "max_delay": site.max_delay,
+            "delay_per_ip": site.delay_per_ip,
+            "throttle": site.throttle,
             "retries": site.retries,
             "retry_backoff": 0.5,
             "concurrency": options.concurrency,
@@ -427,8 +432,8 @@ class World:
         if plan.kind == "disk full":
             sinks[rng.randrange(options.outputs)].fails_at = plan.times
         spider = SPIDERS[site.has_own_start, site.hears_failures](self)
-        fetcher = FakeFetcher(site, self.server, self, rng, options.slowness)
-        crawl = assemble(spider, {}, settings, sinks, fetcher, Job(self.folder), is_resumed=is_resumed)
+        self.fetcher = FakeFetcher(site, self.server, self, rng, options.slowness)
+        crawl = assemble(spider, {}, settings, sinks, self.fetcher, Job(self.folder), is_resumed=is_resumed)
         crawl._worker.watchdog.watching = nullcontext  # its thread has a clock of its own
         return crawl
 
@@ -603,7 +608,7 @@ def _options(rng: Random, outputs: int) -> Options:
 
 def _patch(world: World, patch: pytest.MonkeyPatch) -> None:
     """The clock of the walls, and eyes where something is to be seen."""
-    for module in ("crawler.engine.worker", "crawler.fetch.robots", "crawler.frontier.sqlite"):
+    for module in ("crawler.engine.hosts", "crawler.fetch.robots", "crawler.frontier.sqlite"):
         patch.setattr(f"{module}.time", _Clock(world))
     patch.setattr(WatchedWindow, "counts", world.counts)
     patch.setattr(frontier, "Window", WatchedWindow)

@@ -119,6 +119,10 @@ class Site:
     delay: float = 0.0
     per_host: int = 8
     max_delay: float = 300.0
+    delay_per_ip: float | None = None
+    throttle: bool = True
+    addresses: dict[str, str] = field(default_factory=dict)
+    """By host name."""
     retries: int = 2
     origins: list[Origin] = field(default_factory=list)
     pages: list[Resource] = field(default_factory=list)
@@ -139,6 +143,10 @@ class Site:
 
     def delay_of(self, host: str) -> float:
         return self.overrides.get(host.partition(":")[0], {}).get("delay", self.delay)
+
+    def gap_of(self, host: str) -> float:
+        """Seconds for which its address is left alone after a request to *host*."""
+        return self.delay_of(host) / 5 if self.delay_per_ip is None else self.delay_per_ip
 
     def per_host_of(self, host: str) -> int:
         return int(self.overrides.get(host.partition(":")[0], {}).get("concurrency_per_host", self.per_host))
@@ -191,6 +199,8 @@ def made_up(seed: int) -> Site:
         delay=rng.choice([0.0, 0.0, 0.05, 0.25, 1.0]),
         per_host=rng.choice([1, 2, 8]),
         max_delay=rng.choice([20.0, 300.0]),
+        delay_per_ip=rng.choice([None, None, 0.0, 0.1, 0.5]),
+        throttle=rng.random() < 0.7,
         retries=rng.choice([0, 1, 2, 2, 3]),
         has_own_start=rng.random() < 0.4,
         hears_failures=rng.random() < 0.3,
@@ -206,6 +216,7 @@ def _make_hosts(site: Site, rng: Random) -> None:
     has_faults = rng.random() < 0.7
     for number in range(rng.choice([1, 1, 2, 3, 4, 5, 6])):
         name = f"h{number}.test"
+        site.addresses[name] = f"192.0.2.{rng.choice([1, 1, 2, number + 3])}"
         host = name + rng.choice(["", "", ":8080"])
         if rng.random() < 0.2:
             site.overrides[name] = {"delay": rng.choice([0.0, 0.5, 2.0]), "concurrency_per_host": rng.choice([1, 3])}

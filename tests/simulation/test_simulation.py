@@ -16,12 +16,14 @@ from typing import Any
 import pytest
 from simulate import MOMENTS, simulate
 
+from crawler.frontier.courtesy import Courtesy
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.schedule import HostSchedule
 from crawler.frontier.seen import SeenSet, Sweep
 from crawler.frontier.sqlite import SqliteStore
 from crawler.frontier.store import Batch, Want
 from crawler.frontier.window import Window
+from crawler.politeness.throttle import Throttle
 
 ONE = os.environ.get("SEED")
 SEEDS = int(os.environ.get("SEEDS", "1000"))
@@ -97,6 +99,8 @@ def test_all_that_may_happen_did_happen() -> None:
         "fingerprints in the table",  # when a job was opened
         "retries",
         "refusals",
+        "spaced by address",
+        "outlasted",  # failures that were an outage's
         "failures put back",
     ]
     assert [what for what in wanted if counts[what] < 10] == []
@@ -139,7 +143,7 @@ def outcomes_and_positions_are_two_transactions(patch: pytest.MonkeyPatch) -> No
 
 
 def a_resume_forgets_what_hosts_are_owed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Frontier, "_recall", lambda *_: None)
+    patch.setattr(Courtesy, "recall", lambda *_: None)
 
 
 def no_pause_begins_when_a_request_leaves(patch: pytest.MonkeyPatch) -> None:
@@ -152,7 +156,18 @@ def no_pause_begins_when_a_request_leaves(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_refusal_is_not_heard(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Frontier, "rest", lambda *_: None)
+    patch.setattr(Courtesy, "rest", lambda *_: None)
+
+
+def a_host_that_refused_is_asked_as_before(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Throttle, "strained", lambda *_: None)
+
+
+def hosts_at_one_address_are_not_spaced(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(HostSchedule, "_leave", lambda self, address, item, ready_at: leave(self, address, item, 0.0))
+
+
+leave = HostSchedule._leave
 
 
 def what_is_not_committed_is_passed_over(patch: pytest.MonkeyPatch) -> None:
@@ -217,6 +232,8 @@ SPOILT: Iterable[Spoil] = (
     a_resume_forgets_what_hosts_are_owed,
     no_pause_begins_when_a_request_leaves,
     a_refusal_is_not_heard,
+    a_host_that_refused_is_asked_as_before,
+    hosts_at_one_address_are_not_spaced,
     what_is_not_committed_is_passed_over,
     what_is_leased_is_read_once_more,
     a_sweep_covers_what_was_folded_since_it_began,

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from crawler.request import Entry, Request
 from crawler.urls.redirect import MAX_REDIRECTS, redirected
-from crawler.urls.url import address
+from crawler.urls.url import MAX_URL, address
 
 HERE = "http://a.example/old"
 SAME, OTHER = "http://a.example/new", "http://b.example/new"
@@ -134,6 +134,10 @@ def test_a_site_cannot_have_us_log_in_under_a_name_of_its_choice(url: str, locat
 @pytest.mark.parametrize(
     ("location", "url"),
     [
+        ("/new#part", f"{SAME}#part"),
+        ("/a b", "http://a.example/a%20b"),
+        ("/\u00e4", "http://a.example/%C3%A4"),
+        ("..\\new", SAME),
         (" /new ", SAME),
         ("", HERE),
         ("?q=ä", "http://a.example/old?q=%C3%A4"),
@@ -157,6 +161,37 @@ def test_an_endless_location_is_cut_short_in_the_reason() -> None:
     refused = redirected(entry_of(Request(HERE)), 302, "/" + "x" * 100_000)
     assert isinstance(refused, str)
     assert len(refused) < 300
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_location_that_is_longer_than_any_url_is_not_followed(status: int) -> None:
+    refused = redirected(entry_of(Request(HERE)), status, "/" + "x" * MAX_URL)
+    assert isinstance(refused, str)
+    assert refused.endswith(f"which is longer than {MAX_URL} characters")
+
+
+def test_several_locations_must_agree() -> None:
+    assert redirected(entry_of(Request(HERE)), 302, "/new", "/new") == Request(SAME)
+    assert redirected(entry_of(Request(HERE)), 302, "/new", OTHER) == "it has 2 Location headers that differ"
+
+
+def test_a_url_that_comes_back_again_and_again_ends_the_chain() -> None:
+    once, twice = (SAME, HERE), (SAME, HERE, SAME, HERE)
+    assert followed(Request(HERE), 302, f"{SAME}#x", once).url == f"{SAME}#x"
+    assert followed(Request(HERE), 302, SAME, twice).url == SAME
+    circle = redirected(entry_of(Request(HERE), (*twice, SAME)), 302, SAME)
+    assert circle == f"it redirects in a circle: {SAME} was asked for 3 times"
+
+
+def test_a_page_may_ask_for_itself_twice_as_one_that_sets_two_cookies() -> None:
+    assert [
+        isinstance(redirected(entry_of(Request(HERE), (HERE,) * times), 302, ""), Request) for times in range(4)
+    ] == [
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_redirects_are_bounded() -> None:

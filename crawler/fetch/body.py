@@ -1,0 +1,108 @@
+"""The body of an answer: unpacked, counted while it streams, and whole or an error."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+from aiohttp import ClientResponse, StreamReader, hdrs
+
+from crawler.errors import BodyTooLarge, MalformedResponse, TruncatedBody
+from crawler.fetch.coding import STEP, Decoder, Undecodable, decoder_of
+
+_DRAIN = 64 * 1024
+"""Bytes of a redirect's body that are read to keep its connection; a longer one costs the connection."""
+
+
+async def read_body(answer: ClientResponse, url: str, limit: int) -> bytes:
+    """The body, unpacked; no more than *limit* bytes and one step of a decoder are ever held.
+
+    :raises BodyTooLarge: it has more than *limit* bytes, or says so
+    :raises TruncatedBody: its packed stream has no end
+    :raises MalformedResponse: it cannot be unpacked
+    """
+    announced = 0 if answer.method == "HEAD" else answer.content_length or 0
+    if announced > limit:
+        raise BodyTooLarge(url, f"the body has {announced} bytes; max_body is {limit}")
+    if hdrs.CONTENT_ENCODING not in answer.headers:
+        return await _plain(answer.content, url, limit)
+    try:
+        decoder = decoder_of(answer.headers.getall(hdrs.CONTENT_ENCODING))
+        if decoder is None:
+            return await _plain(answer.content, url, limit)
+        return await _unpacked(answer.content, decoder, url, limit)
+    except Undecodable as error:
+        raise MalformedResponse(url, f"the body cannot be unpacked: {error}") from error
+
+
+async def read_head(answer: ClientResponse, url: str, limit: int) -> bytes:
+    """The first *limit* bytes of the body, unpacked. What follows is left where it is, and costs the connection.
+
+    :raises TruncatedBody: its packed stream ends before both its end mark and *limit*
+    :raises MalformedResponse: it cannot be unpacked
+    """
+    decoder = None
+    if hdrs.CONTENT_ENCODING in answer.headers:
+        try:
+            decoder = decoder_of(answer.headers.getall(hdrs.CONTENT_ENCODING))
+        except Undecodable as error:
+            raise MalformedResponse(url, f"the body cannot be unpacked: {error}") from error
+    head = bytearray()
+    try:
+        while raw := await answer.content.readany():
+            for piece in (raw,) if decoder is None else decoder.unpack(raw):
+                head += piece
+                if len(head) >= limit:
+                    return bytes(head[:limit])
+    except Undecodable as error:
+        raise MalformedResponse(url, f"the body cannot be unpacked: {error}") from error
+    if decoder is not None and not decoder.is_whole:
+        raise TruncatedBody(url, "the packed body ends before its end mark")
+    return bytes(head)
+
+
+async def drain(answer: ClientResponse) -> bytes:
+    """Nobody needs the body of a redirect: a short one is read, so that its connection can be used again."""
+    length = answer.content_length
+    if length is not None and length <= _DRAIN:
+        try:
+            while await answer.content.readany():
+                pass
+        except (aiohttp.ClientError, TimeoutError):
+            pass  # what matters, the Location, has come
+    return b""
+
+
+async def _plain(content: StreamReader, url: str, limit: int) -> bytes:
+    pieces = []
+    size = 0
+    while piece := await content.readany():
+        size += len(piece)
+        if size > limit:
+            raise _too_large(url, limit)
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+async def _unpacked(content: StreamReader, decoder: Decoder, url: str, limit: int) -> bytes:
+    pieces = []
+    size = packed = rested = 0
+    while raw := await content.readany():
+        packed += len(raw)
+        if packed > limit + limit // 16 + 1024:  # what cannot be packed grows a little; junk after the end counts, too
+            raise _too_large(url, limit)
+        for piece in decoder.unpack(raw):
+            size += len(piece)
+            if size > limit:
+                raise _too_large(url, limit)
+            pieces.append(piece)
+            if size - rested >= STEP:
+                rested = size
+                await asyncio.sleep(0)  # a bomb does not keep the others waiting
+    if not decoder.is_whole:
+        raise TruncatedBody(url, "the packed body ends before its end mark")
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _too_large(url: str, limit: int) -> BodyTooLarge:
+    return BodyTooLarge(url, f"the body has more than max_body = {limit} bytes")

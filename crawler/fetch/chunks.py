@@ -1,0 +1,88 @@
+"""The chunked transfer coding (RFC 9112, section 7.1), undone as browsers undo it."""
+
+from __future__ import annotations
+
+_DIGITS = b"0123456789abcdefABCDEF"
+_LINE_LIMIT = 16 * 1024
+"""Bytes of the line before a chunk, or of one trailer. Browsers take 16 KB (Chrome) to 64 KB."""
+_EXTRA_LIMIT = 256 * 1024
+"""Bytes of all extensions and trailers of one body, as Chrome allows for headers."""
+
+
+class BadChunk(ValueError):
+    """What should have been the size of a chunk, or its end, is not."""
+
+
+class Chunks:
+    """Takes the raw bytes of one body in pieces and gives back what was in the chunks."""
+
+    __slots__ = ("_at_end", "_extra", "_in_trailers", "_left", "_line", "is_over")
+
+    def __init__(self) -> None:
+        self._left = 0
+        self._line = b""
+        self._extra = 0
+        self._at_end = False
+        """After the bytes of a chunk comes the end of a line."""
+        self._in_trailers = False
+        self.is_over = False
+
+    def take(self, raw: bytes) -> tuple[bytes, bytes]:
+        """What *raw* holds of the body, and what comes after the body's end in it (if ``is_over``).
+
+        Lines may end with a line feed alone; extensions and trailers are skipped, whatever they are.
+
+        :raises BadChunk: no chunk begins or ends where one should, or a limit is passed
+        """
+        if self._line:
+            raw, self._line = self._line + raw, b""
+        pieces = []
+        at, end = 0, len(raw)
+        while at < end and not self.is_over:
+            if self._left:
+                piece = raw[at : at + self._left]
+                pieces.append(piece)
+                at += len(piece)
+                self._left -= len(piece)
+                self._at_end = not self._left
+                continue
+            stop = raw.find(b"\n", at)
+            if (end if stop < 0 else stop) - at > _LINE_LIMIT:
+                raise BadChunk("a line among the chunks is too long")
+            if stop < 0:
+                self._line = raw[at:]
+                break
+            self._read_line(raw[at : stop - (raw[stop - 1 : stop] == b"\r")])
+            at = stop + 1
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return body, raw[at:] if self.is_over else b""
+
+    def _read_line(self, line: bytes) -> None:
+        if self._at_end:
+            if line:
+                raise BadChunk("a chunk is longer than its size")
+            self._at_end = False
+        elif self._in_trailers:
+            self._read_trailer(line)
+        else:
+            self._read_size(line)
+
+    def _read_size(self, line: bytes) -> None:
+        size, _, extension = line.partition(b";")
+        size = size.rstrip(b" \t")
+        if not size or size.strip(_DIGITS):
+            raise BadChunk(f"no size of a chunk: {line[:20]!r}")
+        self._count(len(extension))
+        self._left = int(size, 16)
+        if self._left >= 2**63:
+            raise BadChunk("the size of a chunk is past 63 bits")
+        self._in_trailers = not self._left
+
+    def _read_trailer(self, line: bytes) -> None:
+        self.is_over = not line
+        self._count(len(line) + 2)
+
+    def _count(self, extra: int) -> None:
+        self._extra += extra
+        if self._extra > _EXTRA_LIMIT:
+            raise BadChunk("there are too many extensions and trailers")

@@ -1,0 +1,50 @@
+"""The cookie jar at work: what goes out with a request, and what comes in with its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from time import time
+
+from crawler.fetch.suffixes import public_suffixes
+from crawler.http.cookies import CookieJar, with_given
+from crawler.request import Request
+from crawler.response import Cookie, Headers
+
+
+class Jar:
+    """The cookies of a crawl by the clock on the wall; or none at all."""
+
+    def __init__(self, keeps: bool) -> None:
+        """
+        :param keeps: whether the cookies that sites set are kept
+        """
+        self._jar = CookieJar(public_suffixes()) if keeps else None
+
+    def header(self, request: Request, headers: Mapping[str, str]) -> str:
+        """The value of *request*'s Cookie header; empty for none.
+
+        :param headers: those of the settings: a cookie in them is sent with every request
+        """
+        kept = self._jar.header(request.url, request.session, time()) if self._jar is not None else ""
+        if request.cookies or request.headers or headers:
+            kept = with_given(kept, request.cookies, _written(request.headers) or _written(headers))
+        return kept
+
+    def take(self, request: Request, headers: Headers) -> None:
+        """Keep what the answer to *request* sets."""
+        if self._jar is not None and "Set-Cookie" in headers:
+            self._jar.take(headers.getall("Set-Cookie"), request.url, request.session, time())
+
+    def news(self) -> list[Cookie]:
+        """What changed since this was last called."""
+        return self._jar.news() if self._jar is not None else []
+
+    def restore(self, cookies: Iterable[Cookie]) -> None:
+        """Put back what an earlier run kept."""
+        if self._jar is not None:
+            self._jar.restore(cookies, time())
+
+
+def _written(headers: Mapping[str, str]) -> str:
+    """The Cookie header that a user wrote among *headers*."""
+    return next((value for name, value in headers.items() if name.lower() == "cookie"), "")

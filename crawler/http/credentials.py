@@ -1,0 +1,151 @@
+"""Secrets of the configuration: read, bound to the origin that they are for, and hidden where they would be shown.
+
+Rule 1: a secret belongs to one origin (scheme, host and port). There is no way to write one that goes everywhere.
+Rule 2: no message that is made here contains one.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from crawler.urls.url import address
+
+Environment = Mapping[str, str]
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_TOKEN = re.compile(r"[!-~]+")
+"""Visible ASCII: RFC 6750, section 2.1, has less, but servers give out what they like."""
+_SECRET_HEADER = re.compile(r"auth|cookie|key|token|secret|password|session", re.IGNORECASE)
+_UNBOUND = {
+    "authorization": 'write it as credentials = {"https://api.example.com" = "bearer TOKEN"}, which goes to that origin',
+    "proxy-authorization": 'write it in the proxy\'s own URL, as in proxies = ["http://user:password@proxy:3128"]',
+}
+"""Headers that would reach every host that the crawl comes to -> where they belong."""
+HIDDEN = "***"
+
+
+def read_credentials(table: Mapping[str, str], environment: Environment) -> dict[str, str]:
+    """The value of ``Authorization`` for each origin of the setting ``credentials``.
+
+    :raises ValueError: a key is no origin, a value is neither ``basic user:password`` nor ``bearer TOKEN``, or names
+        a variable that is not set
+    """
+    return {_origin(key): _authorization(key, expanded(value, environment)) for key, value in table.items()}
+
+
+def expanded(text: str, environment: Environment) -> str:
+    """*text* with the value of each ``${NAME}`` in its place.
+
+    :raises ValueError: there is no such variable
+    """
+
+    def value_of(found: re.Match[str]) -> str:
+        if found[1] not in environment:
+            raise ValueError(f"there is no variable {found[1]} in the environment")
+        return environment[found[1]]
+
+    return _VARIABLE.sub(value_of, text)
+
+
+def basic(user: str, password: str) -> str:
+    """RFC 7617, in UTF-8.
+
+    :raises ValueError: the name has a colon, or either has a control character
+    """
+    pair = f"{user}:{password}"
+    if ":" in user:
+        raise ValueError("a user name cannot have a colon in it")
+    if any(character < " " or character == "\x7f" for character in pair):
+        raise ValueError("there is a control character in it")
+    return f"Basic {b64encode(pair.encode('utf-8', 'surrogateescape')).decode()}"
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """
+    :raises ValueError: one of those that are sent with every request is a secret, which would go to every host
+    """
+    for name in headers:
+        if name.strip().lower() in _UNBOUND:
+            raise ValueError(f"{name} would be sent to every host: {_UNBOUND[name.strip().lower()]}")
+
+
+def concealed(name: str, value: Any) -> Any:  # Any: of the setting's type
+    """The *value* of the setting *name* as it may be shown: with ``***`` in the place of each secret.
+
+    A secret that is taken from the environment, ``${NAME}``, is none yet.
+    """
+    conceal = _CONCEAL.get(name)
+    return conceal(value) if conceal is not None else value
+
+
+def without_secret(text: str) -> str:
+    """*text* with ``***`` for the password of each URL in it."""
+    return _PASSWORD.sub(lambda found: f"{found[1]}{_hidden(found[2])}@", text)
+
+
+_PASSWORD = re.compile(r"(//[^/?#\s:@]*:)([^/?#\s]*)@")
+
+
+def _conceal_proxies(value: object) -> object:
+    if isinstance(value, (list, tuple)):
+        return type(value)(without_secret(str(url)) for url in value)
+    return without_secret(str(value))
+
+
+def _conceal_credentials(value: object) -> object:
+    if not isinstance(value, Mapping):
+        return HIDDEN
+    return {without_secret(str(origin)): _conceal_credential(str(text)) for origin, text in value.items()}
+
+
+def _conceal_credential(text: str) -> str:
+    scheme, space, secret = text.partition(" ")
+    if scheme.lower() == "basic":
+        user, colon, password = secret.partition(":")
+        return f"{scheme}{space}{user}{colon}{_hidden(password)}" if colon else f"{scheme}{space}{HIDDEN}"
+    return f"{scheme}{space}{_hidden(secret)}" if scheme.lower() == "bearer" else _hidden(text)
+
+
+def _conceal_headers(value: object) -> object:
+    if not isinstance(value, Mapping):
+        return HIDDEN if _SECRET_HEADER.search(str(value)) else value
+    return {name: _hidden(str(text)) if _SECRET_HEADER.search(str(name)) else text for name, text in value.items()}
+
+
+def _hidden(secret: str) -> str:
+    return secret if not secret or _VARIABLE.fullmatch(secret) else HIDDEN
+
+
+_CONCEAL: dict[str, Callable[[Any], Any]] = {  # Any: of the setting's type, or what was given for it
+    "proxies": _conceal_proxies,
+    "credentials": _conceal_credentials,
+    "headers": _conceal_headers,
+}
+
+
+def _origin(key: str) -> str:
+    target = address(key)
+    if target is None:
+        guess = address(f"https://{key.partition('://')[2] or key}")
+        hint = f": write {guess.origin!r}" if guess is not None else ""
+        raise ValueError(f"{without_secret(key)!r} is no origin{hint or '; one is https://api.example.com'}")
+    if target.href != f"{target.origin}/" or key.endswith("/") or "#" in key or "?" in key:
+        raise ValueError(f"{without_secret(key)!r} is more than an origin: write {target.origin!r}")
+    return target.origin
+
+
+def _authorization(key: str, text: str) -> str:
+    scheme, _, secret = text.strip().partition(" ")
+    secret = secret.strip()
+    user, colon, password = secret.partition(":")
+    try:
+        if scheme.lower() == "basic" and colon:
+            return basic(user, password)
+        if scheme.lower() == "bearer" and _TOKEN.fullmatch(secret):
+            return f"Bearer {secret}"
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from None
+    raise ValueError(f'{key}: write "basic user:password" or "bearer TOKEN"; ${{NAME}} stands for a variable')

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import pytest
+
+from crawler.http.credentials import HIDDEN, check_headers, concealed, expanded, read_credentials, without_secret
+
+
+@pytest.mark.parametrize(
+    ("text", "header"),
+    [
+        ("basic ann:s3cret", "Basic YW5uOnMzY3JldA=="),
+        ("Basic  ann:a:b c ", "Basic YW5uOmE6YiBj"),
+        ("basic ann:", "Basic YW5uOg=="),
+        ("basic zoë:ü", "Basic em/DqzrDvA=="),
+        ("bearer abc.DEF-123_~+/=", "Bearer abc.DEF-123_~+/="),
+        ("BEARER ${TOKEN}", "Bearer out-of-the-environment"),
+    ],
+)
+def test_the_header_is_made_from_a_line(text: str, header: str) -> None:
+    read = read_credentials({"https://api.example.com": text}, {"TOKEN": "out-of-the-environment"})
+    assert read == {"https://api.example.com": header}
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("api.example.com", "write 'https://api.example.com'"),
+        ("*", "is no origin"),
+        ("", "is no origin"),
+        ("ftp://api.example.com", "write 'https://api.example.com'"),
+        ("https://api.example.com/", "write 'https://api.example.com'"),
+        ("https://api.example.com/v1", "write 'https://api.example.com'"),
+        ("https://api.example.com?x=1", "write 'https://api.example.com'"),
+        ("https://ann:s3cret@api.example.com", "write 'https://api.example.com'"),
+    ],
+)
+def test_credentials_are_bound_to_an_origin_and_nothing_else(key: str, said: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        read_credentials({key: "bearer s3cret"}, {})
+    assert said in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "origin"),
+    [
+        ("https://api.example.com:8443", "https://api.example.com:8443"),
+        ("https://API.example.com:443", "https://api.example.com"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+    ],
+)
+def test_an_origin_is_scheme_host_and_port(key: str, origin: str) -> None:
+    assert list(read_credentials({key: "bearer x"}, {})) == [origin]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "s3cret", "basic s3cret", "bearer", "bearer s3 cret", "digest ann:s3cret", "bearer s3cret\r\nX: 1",
+     "basic ann:s3cret\n", "basic ann:s3cr\x00et", "bearer ${NO_SUCH}", "bearer s3crét"],
+)  # fmt: skip
+def test_a_mistake_is_told_without_the_secret(text: str) -> None:
+    if text == "basic ann:s3cret\n":
+        return  # blanks around are nobody's password
+    with pytest.raises(ValueError) as caught:
+        read_credentials({"https://api.example.com": text}, {})
+    assert "s3c" not in str(caught.value)
+
+
+def test_a_variable_that_is_missing_is_named() -> None:
+    with pytest.raises(ValueError, match="no variable API_TOKEN in the environment"):
+        expanded("bearer ${API_TOKEN}", {"OTHER": "1"})
+    assert expanded("${A}-${B}", {"A": "1", "B": "${A}"}) == "1-${A}"
+
+
+@pytest.mark.parametrize("name", ["Authorization", "authorization", "Proxy-Authorization"])
+def test_a_secret_that_would_go_to_every_host_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} would be sent to every host: write it"):
+        check_headers({"X-Ok": "1", name: "Bearer s3cret"})
+    check_headers({"Accept-Language": "de"})
+
+
+SHOWN = [
+    ("proxies", ("http://ann:s3cret@h:1", "http://h:2"), ("http://ann:***@h:1", "http://h:2")),
+    ("proxies", ("http://ann:s3@cret@h:1",), ("http://ann:***@h:1",)),
+    ("proxies", ("http://ann:${PASSWORD}@h:1",), ("http://ann:${PASSWORD}@h:1",)),
+    ("proxies", '["http://ann:s3cret@h:1"]', '["http://ann:***@h:1"]'),
+    ("credentials", {"https://a.example": "basic ann:s3cret"}, {"https://a.example": "basic ann:***"}),
+    ("credentials", {"https://a.example": "bearer s3cret"}, {"https://a.example": "bearer ***"}),
+    ("credentials", {"https://a.example": "bearer ${TOKEN}"}, {"https://a.example": "bearer ${TOKEN}"}),
+    ("credentials", {"https://a.example": "s3cret"}, {"https://a.example": "***"}),
+    ("credentials", {"https://x:s3cret@a.example": "basic s3cret"}, {"https://x:***@a.example": "basic ***"}),
+    ("credentials", '{"https://a.example": "bearer s3cret"}', HIDDEN),
+    ("headers", {"X-Api-Key": "s3cret", "Accept": "*/*"}, {"X-Api-Key": "***", "Accept": "*/*"}),
+    ("headers", {"Cookie": "a=s3cret"}, {"Cookie": "***"}),
+    ("delay", 1.0, 1.0),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "shown"), SHOWN)
+def test_a_setting_is_shown_without_its_secrets(name: str, value: object, shown: object) -> None:
+    assert concealed(name, value) == shown
+
+
+def test_passwords_of_urls_in_a_text_are_hidden() -> None:
+    text = "no answer from http://ann:s3cret@a.example/x?y=a@b, see https://b.example/@c:d@e"
+    assert without_secret(text) == "no answer from http://ann:***@a.example/x?y=a@b, see https://b.example/@c:d@e"
