@@ -1,6 +1,6 @@
 """What robots.txt costs: to read one, to ask it about a URL, and to remember those of a million hosts.
 
-python -m benchmarks.robots [HOSTS]
+python benchmarks/robots.py [HOSTS]
 """
 
 from __future__ import annotations

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from crawler.fetch.canned import CannedFetcher
     from crawler.items.item import Item, css
     from crawler.outcome import Failure
+    from crawler.parse.feed import Feed, FeedEntry
     from crawler.parse.page import Page
     from crawler.parse.select import Node, Selection
+    from crawler.parse.sitemap import SitemapEntry
     from crawler.request import Request
     from crawler.response import Response
     from crawler.spider import Spider, cpu_bound
@@ -31,6 +33,8 @@ _HOMES = {
     "CrawlResult": "crawler.api",
     "CrawlerError": "crawler.errors",
     "Failure": "crawler.outcome",
+    "Feed": "crawler.parse.feed",
+    "FeedEntry": "crawler.parse.feed",
     "FetchError": "crawler.errors",
     "Item": "crawler.items.item",
     "Node": "crawler.parse.select",
@@ -39,6 +43,7 @@ _HOMES = {
     "Response": "crawler.response",
     "Selection": "crawler.parse.select",
     "SelectorError": "crawler.errors",
+    "SitemapEntry": "crawler.parse.sitemap",
     "Spider": "crawler.spider",
     "SpiderError": "crawler.errors",
     "UsageError": "crawler.errors",
@@ -54,6 +59,8 @@ __all__ = [
     "CrawlResult",
     "CrawlerError",
     "Failure",
+    "Feed",
+    "FeedEntry",
     "FetchError",
     "Item",
     "Node",
@@ -62,6 +69,7 @@ __all__ = [
     "Response",
     "Selection",
     "SelectorError",
+    "SitemapEntry",
     "Spider",
     "SpiderError",
     "UsageError",

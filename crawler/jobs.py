@@ -24,6 +24,7 @@ from crawler.frontier.job import FOLDER, Job, Overview, Spec
 from crawler.http.credentials import concealed
 from crawler.request import legible, plain
 from crawler.spider import Spider
+from crawler.urls.canonical import DEFAULT_STEPS
 
 Choice = Literal["resume", "fresh"] | None
 LIMITS = ("max_pages", "max_items")
@@ -136,6 +137,7 @@ def planned(project: Project, spider: type[Spider], wish: Wish) -> Iterator[Plan
             plan.spec = _spec(spider, wish, plan, names)
             if before is not None:
                 plan.spec.started = before.spec.started
+                _check_identity(before.spec, plan.spec, wish)
                 plan.changes = list(_changes(before.spec, plan.spec))
         try:
             yield plan
@@ -312,7 +314,7 @@ def _spec(spider: type[Spider], wish: Wish, plan: Plan, names: Iterable[str]) ->
         args = {name: plain(value, name) for name, value in plan.args.items()}
     except (TypeError, ValueError) as error:
         raise UsageError(f"a job writes its arguments down: {error}") from error
-    settings = msgspec.to_builtins(dict(plan.settings.values))
+    settings = msgspec.json.decode(msgspec.json.encode(dict(plan.settings.values)))  # as it is read back: no tuples
     return Spec(
         spider=spider.name,
         source=wish.source,
@@ -324,6 +326,19 @@ def _spec(spider: type[Spider], wish: Wish, plan: Plan, names: Iterable[str]) ->
         version=__version__,
         started=time.time(),
     )
+
+
+def _check_identity(old: Spec, new: Spec, wish: Wish) -> None:
+    """URL-seen is made of canonical forms: other ones, and every page would come a second time.
+
+    :raises JobError: the steps are not those that the job began with
+    """
+    before, now = (list(spec.settings.get("canonicalization", DEFAULT_STEPS)) for spec in (old, new))
+    if before != now:
+        raise JobError(
+            f"the job of {new.spider} began with canonicalization = {before}, and now it is {now}: what it has crawled "
+            f"would be crawled again. Put it back, or begin anew: {_fresh_command(wish)}"
+        )
 
 
 def _changes(old: Spec, new: Spec) -> Iterator[str]:

@@ -90,11 +90,13 @@ class Spider:
 
     async def parse_sitemap(self, page: Page) -> AsyncIterator[Any]:  # Any: what sitemap_entry() gives
         """The callback of sitemaps. It gives :meth:`sitemap_entry` each page that is listed, and reads the sitemaps that
-        an index lists. Other requests may name it.
-
-        :raises ValueError: the page is no sitemap
+        an index lists. Other requests may name it. A page that is no sitemap is told of in the log.
         """
-        sitemap = page.sitemap()
+        try:
+            sitemap = page.sitemap()
+        except ValueError as error:  # many a site answers with a page of its own where it has none
+            self.logger.warning("%s", error)
+            return
         level = page.meta.get(_LEVEL, 0) + 1
         deep = 0
         for entries in sitemap.batches():
@@ -102,7 +104,8 @@ class Spider:
             named = [entry.url for entry in entries if entry.is_sitemap and self.follows_sitemap(entry)]
             deep += len(named) if level > _INDEX_LEVELS else 0
             if level <= _INDEX_LEVELS:
-                yield [Request(url, "parse_sitemap", meta={_LEVEL: level}) for url in named]
+                session = page.request.session
+                yield [Request(url, "parse_sitemap", meta={_LEVEL: level}, session=session) for url in named]
             await asyncio.sleep(0)  # a big one takes 250 ms, and others have work, too
         if sitemap.error:
             self.logger.warning("%s was not read to its end: %s", page.url, sitemap.error)
@@ -113,9 +116,9 @@ class Spider:
 
     def parse_robots(self, page: Page) -> Any:  # Any: as parse
         """The callback of a robots.txt: requests for the sitemaps that it names, or for ``/sitemap.xml``."""
-        base = Base(page.url)
         named = RobotsTxt(page.body if page.status < 400 else b"", "").sitemaps or ["/sitemap.xml"]
-        return [Request(url, "parse_sitemap") for url in base.join_all(named)]
+        session = page.request.session
+        return [Request(url, "parse_sitemap", session=session) for url in Base(page.url).join_all(named)]
 
     def opened(self) -> Any:  # Any: a plain function or a coroutine
         """Called before the first request. If it raises, nothing is fetched."""

@@ -389,6 +389,9 @@ def test_every_setting_of_a_host_is_one_of_politeness_or_of_fetching():
         ('credentials = {"https://a.example" = "bearer ${NO_SUCH}"}', "credentials: there is no variable NO_SUCH"),
         ('credentials = "bearer s3cret"', "credentials = '***': expected a table"),
         ('credentials = {"https://a.example" = 3}', "credentials = {'https://a.example': '***'}: expected text"),
+        ('user_agent = "a\\nb"', "user_agent: there is a line break or another control character in it"),
+        ('headers = {"X Key" = "s3cret"}', "headers: 'X Key' is no name of a header"),
+        ('headers = {X-Key = "s3cret\\r\\n"}', "headers: there is a line break or another control character in X-Key"),
         ('headers = {Authorization = "Bearer s3cret"}', "headers: Authorization would be sent to every host: write it"),
         ('headers = {"X-Api-Key" = "s3cret", a = 3}', "headers = {'X-Api-Key': '***', 'a': 3}: expected text"),
     ],
@@ -491,7 +494,7 @@ def test_pairs_are_split_at_their_first_equals_sign(pairs: list[str], read: dict
 def test_no_text_of_a_setting_ends_in_anything_but_a_value_or_a_config_error(text: str):
     for name in ("delay", "concurrency", "obey_robots", "headers", "user_agent", "durability", "max_pages"):
         said = mistake(lambda name=name: resolve(Project(Path()), None, {name: text}, {}))
-        assert said is None or said.startswith(f"--set: {name} = ")
+        assert said is None or said.startswith((f"--set: {name} = ", f"--set: {name}: "))
 
 
 def mistake(function: Callable[[], object]) -> str | None:

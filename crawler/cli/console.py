@@ -184,7 +184,7 @@ class Console:
         for output in outputs[:-1]:
             self._say(f"  dataset   {_shown(output.name)} ({_size(output.name, stats.items)})")
         if stats.cached:
-            self._say(f"  cached    {count(stats.cached, 'page')} out of the HTTP cache")
+            self._say(f"  cached    {count(stats.cached, 'answer')} out of the HTTP cache")
         self._say_rejects(stats, outputs[-1])
         self._say_failures(stats)
         self._say_skipped(stats)

@@ -37,4 +37,6 @@ def _shown(name: str, value: object) -> str:
         return "unset"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        value = list(value)
     return repr(value) if isinstance(value, str) else str(value)

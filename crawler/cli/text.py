@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from datetime import datetime
 
+from crawler.http.credentials import without_secret
+
 _KEPT = "\n\t"
 
 
@@ -33,7 +35,11 @@ def seconds_in_words(seconds: float) -> str:
 
 
 def printable(text: str) -> str:
-    """*text* without what could steer a terminal or mislead a reader: control, format and bidi characters are escaped."""
+    """*text* without what could steer a terminal or mislead a reader: control, format and bidi characters are escaped.
+    The password of a URL is ``***``.
+    """
+    if "@" in text:
+        text = without_secret(text)
     if text.isascii() and text.isprintable():
         return text
     return "".join(

@@ -96,6 +96,9 @@ def _redirected(found: Trace, job: Job, overview: Overview) -> Iterator[str]:
 
 
 def _skipped(found: Trace, job: Job, overview: Overview) -> Iterator[str]:
+    if found.note == "site_budget":
+        yield "site_budget: the site had given as many pages as max_pages_per_site allows"
+        return
     target = address(found.url)
     body = robots_of(job, target.origin) if target is not None else None
     agent = str(overview.spec.settings.get("user_agent", ""))
@@ -148,6 +151,10 @@ def _unknown(job: Job, overview: Overview, url: str) -> Iterator[str]:
         return
     so_far = "" if overview.is_complete else " so far"
     yield f"never discovered: no callback asked for it{so_far} (a page may link to it that the spider did not follow)"
+    left_out = overview.tally.skipped.get("nofollow", 0)
+    if left_out:
+        links = count(left_out, "link")
+        yield f"  it may be on a page that asks not to be followed: {links} left out (obey_robots_tags)"
     if overview.spec.settings.get("max_depth") is not None and overview.is_complete:
         yield f"  it may lie deeper than max_depth = {overview.spec.settings['max_depth']}"
 

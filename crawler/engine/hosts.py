@@ -16,6 +16,7 @@ from crawler.politeness.retry import REFUSALS, Retry, may_repeat
 from crawler.politeness.robots import ALLOW_ALL, Rules
 from crawler.request import Entry
 from crawler.response import Response
+from crawler.urls.url import address
 
 log = logging.getLogger("crawler")
 
@@ -62,6 +63,9 @@ class Hosts:
         """
         robots, frontier = self._robots, self._frontier
         frontier.set_pace(entry, alone=True)
+        target = address(robots.moved_to(entry.origin))
+        if target is not None and target.host != entry.host and not frontier.may_visit(entry, target.host):
+            return False
         was_sent = True
         try:
             was_sent = await robots.fetch(entry.origin, self.on_sent(entry))

@@ -21,6 +21,7 @@ from crawler.fetch.cache_file import Kept
 from crawler.fetch.cache_options import CacheOptions
 from crawler.fetch.cache_store import CacheStore
 from crawler.fetch.fetcher import Fetcher, FetchOptions, MiB, identity_of
+from crawler.fetch.robots import HeadFetcher
 from crawler.fetch.suffixes import public_suffixes
 from crawler.http import caching
 from crawler.http.caching import Stored
@@ -36,7 +37,9 @@ _TURNS = 10_000
 """Keys of which it is known how often they were asked in this run; past that the one asked longest ago goes."""
 
 OnSent = Callable[[], None] | None
-_Mode = Callable[[Request, Headers, OnSent], Awaitable[Response]]
+Ask = Callable[[Request], Awaitable[Response]]
+"""Asks the server."""
+_Mode = Callable[[Request, Headers, Ask], Awaitable[Response]]
 
 
 class NotModifiedMismatch(FetchError):
@@ -69,17 +72,27 @@ class CachingFetcher:
         self._max_body = max(options.max_body for options in hosts.all())
         self._store = CacheStore(path, options.cache_size * MiB)
         self._clock = clock
-        self._answer: _Mode = self._replay if options.cache == "replay" else self._revalidate
+        self._replays = options.cache == "replay"
+        self._answer: _Mode = self._replay if self._replays else self._revalidate
         self._turns: OrderedDict[Key, int] = OrderedDict()
 
     async def fetch(self, request: Request, on_sent: OnSent = None) -> Response:
         """As :meth:`Fetcher.fetch`. *on_sent* is not called for what nobody was asked for."""
         if caching.takes_part(request):
-            return await self._answer(request, self._fields(request), on_sent)
+            return await self._answer(request, self._fields(request), partial(self._inner.fetch, on_sent=on_sent))
         response = await self._inner.fetch(request, on_sent)
         for url in caching.invalidated(request, response):
             self._store.purge(_digest(url.partition("#")[0]))
         return response
+
+    async def fetch_head(self, request: Request, limit: int, on_sent: OnSent = None) -> Response:
+        """Like :meth:`HeadFetcher.fetch_head`. That is for a robots.txt, which is believed for a day and no longer (RFC
+        9309, section 2.4), whatever its headers say: its server is asked, unless a recording is replayed.
+        """
+        if not isinstance(self._inner, HeadFetcher):
+            return await self.fetch(request, on_sent)
+        ask = partial(self._inner.fetch_head, limit=limit, on_sent=on_sent)
+        return await (self._replay(request, self._fields(request), ask) if self._replays else ask(request))
 
     def _fields(self, request: Request) -> Headers:
         """The header fields that *request* will have, as far as a response may have been chosen by them."""
@@ -97,7 +110,7 @@ class CachingFetcher:
         fields.update(request.headers)
         return fields
 
-    async def _revalidate(self, request: Request, fields: Headers, on_sent: OnSent) -> Response:
+    async def _revalidate(self, request: Request, fields: Headers, ask: Ask) -> Response:
         """RFC 9111, section 4."""
         key = _key_of(request, fields)
         kept = None if key in self._turns else await self._find(key, fields)
@@ -112,7 +125,7 @@ class CachingFetcher:
         if caching.wants_only_stored(fields):
             return _nothing(request)
         try:
-            response = await self._inner.fetch(_asking(request, kept), on_sent)
+            response = await ask(_asking(request, kept))
         except FetchError as error:
             if kept is not None and error.retryable and caching.may_stand_in(kept.stored, fields, self._clock()):
                 return self._out_of(kept.stored, request, "stale", self._clock())
@@ -166,7 +179,7 @@ class CachingFetcher:
         else:
             self._store.remove(page)
 
-    async def _replay(self, request: Request, fields: Headers, on_sent: OnSent) -> Response:
+    async def _replay(self, request: Request, fields: Headers, ask: Ask) -> Response:
         """What is stored, however old, and whatever its server said about storing."""
         first = _key_of(request, fields)
         turn = self._turns.get(first, 0)
@@ -179,7 +192,7 @@ class CachingFetcher:
             return _nothing(request)
         else:
             asked = self._clock()
-            response = await self._inner.fetch(request, on_sent)
+            response = await ask(request)
             if caching.may_record(response.status):
                 await self._store.write(key, _stored(response, fields, asked, self._clock()))
         if response.is_redirect or not request.unique:

@@ -205,7 +205,7 @@ class CacheFile:
             _delete(connection, "id IN (SELECT value FROM json_each(?))", [_json(changes.removed)])
             for part in _in_parts(places):
                 _delete(connection, f"(url, visitor, vary) IN (VALUES {_marks(part, 3)})", _flat(part))
-            first = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM entries").fetchone()[0]
+            first = _numbers(connection, len(rows))
             for start, some_rows in enumerate(_in_parts(rows)):
                 _insert(connection, some_rows, first + start * AT_ONCE, now)
             for part in _in_parts(heads):
@@ -292,6 +292,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
         for statement in _TABLES.split(";")[:-1]:
             connection.execute(statement)
         connection.execute("INSERT OR IGNORE INTO meta VALUES ('version', ?)", (VERSION,))
+        connection.execute("INSERT OR IGNORE INTO meta SELECT 'last', coalesce(max(id), 0) FROM entries")
         version = connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()[0]
         if version != VERSION:
             raise OtherVersion(f"format {version}, not {VERSION}")
@@ -374,6 +375,15 @@ def _is_full(error: Exception) -> bool:
 
 
 # --- statements ---
+
+
+def _numbers(connection: sqlite3.Connection, many: int) -> int:
+    """The first of so *many* numbers that no response ever had: what somebody read under one must not be refreshed, or
+    removed, when another one has taken its place.
+    """
+    last: int = connection.execute("SELECT value FROM meta WHERE key = 'last'").fetchone()[0]
+    connection.execute("UPDATE meta SET value = ? WHERE key = 'last'", (last + many,))
+    return last + 1
 
 
 def _insert(connection: sqlite3.Connection, rows: Sequence[tuple[bytes, ...]], first: int, now: int) -> None:

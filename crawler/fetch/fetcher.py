@@ -9,7 +9,7 @@ from typing import Annotated, Any, Protocol
 
 from msgspec import Meta
 
-from crawler.http.credentials import check_headers, read_credentials
+from crawler.http.credentials import check_headers, check_value, read_credentials
 from crawler.http.proxies import read_proxies
 from crawler.request import Request
 from crawler.response import Cookie, Response
@@ -114,6 +114,7 @@ def check_contact(contact: str) -> None:
 
 
 CHECKS: Mapping[str, Callable[[Any, Mapping[str, str]], object]] = {  # Any: of the setting's type
+    "user_agent": lambda value, _: check_value("it", value),
     "contact": lambda value, _: check_contact(value),
     "headers": lambda value, _: check_headers(value),
     "credentials": read_credentials,

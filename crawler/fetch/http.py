@@ -7,7 +7,7 @@ Rule 2: a body is counted while it streams, after decoding, and dropped at ``max
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from time import perf_counter
 from types import SimpleNamespace
 from typing import Any
@@ -49,12 +49,16 @@ class HttpFetcher:
         self._routes = Routes(Overrides(options, hosts), _open, self._guard, resolver)
         self._jar = Jar(options.cookies)
 
-    async def fetch(self, request: Request, on_sent: Callable[[], None] | None = None) -> Response:
-        return await self._fetch(request, on_sent, None)
+    def fetch(
+        self, request: Request, on_sent: Callable[[], None] | None = None
+    ) -> Coroutine[Any, Any, Response]:  # Any: what a coroutine gives and takes on its way
+        return self._fetch(request, on_sent, None)
 
-    async def fetch_head(self, request: Request, limit: int, on_sent: Callable[[], None] | None = None) -> Response:
+    def fetch_head(
+        self, request: Request, limit: int, on_sent: Callable[[], None] | None = None
+    ) -> Coroutine[Any, Any, Response]:  # Any: as above
         """Like :meth:`fetch`; of a body with more than *limit* bytes there are the first *limit*."""
-        return await self._fetch(request, on_sent, limit)
+        return self._fetch(request, on_sent, limit)
 
     async def _fetch(self, request: Request, on_sent: Callable[[], None] | None, head: int | None) -> Response:
         route = self._routes.of(request)

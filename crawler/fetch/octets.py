@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from aiohttp import ClientRequest, ClientResponse, hdrs
@@ -21,16 +21,17 @@ _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 class OctetRequest(ClientRequest):
     """A request whose Cookie header may have any byte."""
 
-    async def send(self, conn: Any) -> ClientResponse:  # Any: the library's Connection, which it does not export
+    def send(self, conn: Any) -> Coroutine[Any, Any, ClientResponse]:  # Any: the library's Connection, not exported
+        """Hands on the library's coroutine: one of its own around it would cost each request its part."""
         cookie = self.headers.get(hdrs.COOKIE, "")
         if cookie.isascii() or _BYTE.search(cookie) is None:
-            return await super().send(conn)
+            return super().send(conn)
         if _CONTROL.search(cookie):
             raise ValueError("a control character in the Cookie header")
         token = secrets.token_hex(16)
         self.headers[hdrs.COOKIE] = token
         conn.protocol.transport = _Swap(conn.protocol, token.encode(), cookie.encode("utf-8", "surrogateescape"))
-        return await super().send(conn)
+        return super().send(conn)
 
 
 class _Swap:

@@ -137,6 +137,11 @@ class RobotsCache:
             del self._pending[origin]
             done.set_result(None)
 
+    def moved_to(self, origin: str) -> str:
+        """Where the next :meth:`fetch` asks, if a redirect leads there; else empty."""
+        known = self._recent.get(origin)
+        return known.trouble.url if known is not None and known.trouble is not None else ""
+
     def give_up(self, origin: str, error: RobotsUnavailable) -> bool:
         """The retries are spent. True if nothing of *origin* may be asked for a while.
 

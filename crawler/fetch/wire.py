@@ -71,7 +71,8 @@ class Protocol(ResponseHandler):
         """Called before each request of the connection."""
         early, self._tail = self._tail, b""
         self._params = params
-        self._parser = Parser(self, self.real_parser())
+        super().set_response_params(**params)
+        self._parser = Parser(self, self._parser)
         if early:
             self.data_received(early)
 
@@ -134,13 +135,13 @@ class Parser:
     def __init__(self, protocol: Protocol, real: Any) -> None:  # Any: see Protocol.real_parser
         self._protocol = protocol
         self._real = real
-        self._take: Callable[[bytes], _Fed] = self._take_first
+        self._take: Callable[[Parser, bytes], _Fed] = Parser._take_first
+        """What is done with the next bytes. A bound method would be a cycle for each answer, left to the collector."""
 
     def feed_data(self, raw: bytes) -> _Fed:
         if not raw:  # the reader of the body has room again
-            fed: _Fed = self._real.feed_data(raw)
-            return fed
-        return self._take(raw)
+            return self._take_rest(raw)
+        return self._take(self, raw)
 
     def feed_eof(self) -> Any:  # Any: what the library says of an unfinished head; nobody reads it
         if self.is_over and self._is_unfinished():
@@ -165,7 +166,7 @@ class Parser:
 
         If there is anything unusual about it, another parser begins anew, and is given it piece by piece.
         """
-        self._take = self._take_head
+        self._take = Parser._take_head
         end = _end_of_usual(raw)
         if not end:
             return self._take_head(raw)
@@ -202,7 +203,7 @@ class Parser:
                 self._head = b""
                 self._begin_body(message, payload, 0)
                 if raw:
-                    self._take(raw)
+                    self._take(self, raw)
                 return messages, False, b""
             self._count_interim(message)
         self._head = raw
@@ -238,14 +239,14 @@ class Parser:
             length = "0"
         elif message.chunked:
             self._chunks = Chunks()
-            self._take = self._take_chunks
+            self._take = Parser._take_chunks
             return
         if length is None:
             self._ends_with_connection = True
-            self._take = self._real.feed_data
+            self._take = Parser._take_rest
             return
         self._left = int(length) - come
-        self._take = self._take_sized
+        self._take = Parser._take_sized
         if self._left <= 0:
             self._end(has_surplus=self._left < 0)
 
@@ -258,6 +259,10 @@ class Parser:
             raw = raw[: self._left] if surplus else raw
         self._real.feed_data(raw)
         return _NOTHING
+
+    def _take_rest(self, raw: bytes) -> _Fed:
+        fed: _Fed = self._real.feed_data(raw)
+        return fed
 
     def _take_chunks(self, raw: bytes) -> _Fed:
         """The real parser gets one well-formed chunk for all that are in *raw*."""
@@ -279,7 +284,7 @@ class Parser:
     def _end(self, *, has_surplus: bool) -> None:
         """The answer is whole with what the real parser has, or is given next: it may let go of the connection then."""
         self.is_over = True
-        self._take = self._take_surplus
+        self._take = Parser._take_surplus
         if has_surplus:
             self._protocol.force_close()
 
@@ -288,7 +293,7 @@ class Parser:
             self._payload.set_exception(error)
         self.is_over = True
         self._payload = None
-        self._take = self._take_surplus
+        self._take = Parser._take_surplus
         self._take_surplus(b"")
 
     def _take_surplus(self, _: bytes) -> _Fed:

@@ -31,6 +31,8 @@ class Courtesy:
         self.outages = Outages(manners.default.outage_patience)
         self.later: dict[int, float] = {}
         """Numbers of leases that are to be put back behind others of their host, and until when."""
+        self._visits: dict[tuple[str, str], float] = {}
+        """Whose robots.txt is to be asked for at whom, and when its turn is there."""
 
     def _place_of(self, host: str) -> Place | None:
         hostname = hostname_of(host)
@@ -64,6 +66,20 @@ class Courtesy:
         """*entry* has just been sent."""
         self.schedule.place(entry.host, self._place_of(entry.host))  # by now its name has been looked up
         self.schedule.started(entry.host, entry, self._clock())
+
+    def may_visit(self, entry: Entry, host: str) -> bool:
+        """As :meth:`Frontier.may_visit`."""
+        hostname = hostname_of(host)
+        if self.schedule.held(host) is None:
+            self.recall(host, hostname)
+        pause = self._manners.of(hostname).pause(hostname, self.lessons.crawl_delay(host, None))
+        now, visit = self._clock(), (entry.host, host)
+        slot = self.schedule.visit(host, now, pause, self._visits.pop(visit, None))
+        if slot <= now:
+            return True
+        self._visits[visit] = slot
+        self.schedule.rest(entry.host, slot)
+        return False
 
     def accept(self, entry: Entry, elapsed: float, *, is_good: bool) -> bool:
         """*entry*'s host answered. Whether an outage is over with that."""

@@ -106,6 +106,7 @@ class Frontier:
         self._seeding: asyncio.Future[None] | None = None
         self._timer: asyncio.Handle | None = None
         self._timer_due = 0.0
+        self._looked_at = 0.0  # when the schedule was last asked for something
         self._seeds_to_come = True
         self._leased = 0
         self._pages = 0
@@ -317,6 +318,12 @@ class Frontier:
             self._settle()  # more of that host's requests may be asked now
         return pause
 
+    def may_visit(self, entry: Entry, host: str) -> bool:
+        """Whether *host* may be asked just now in *entry*'s stead: a robots.txt may have moved there, perhaps those of
+        many hosts. If not, *entry*'s own host rests until it may.
+        """
+        return self._courtesy.may_visit(entry, host)
+
     def accept(self, entry: Entry, elapsed: float = 0.0, *, is_good: bool = True) -> None:
         """*entry*'s host answered, after so many seconds; with a page if that *is_good*."""
         if self._courtesy.accept(entry, elapsed, is_good=is_good):
@@ -407,7 +414,7 @@ class Frontier:
     def _take(self) -> Entry | None:
         if self.stopped is not None or not self._within_budget():
             return None
-        now = self._loop.time()
+        now = self._looked_at = self._loop.time()
         if self._outages.is_ours and not self._outages.may_probe(now, self._leased):
             return None
         entry = self._schedule.take(now)
@@ -485,7 +492,7 @@ class Frontier:
     def _arm_timer(self) -> None:
         due = self._schedule.next_ready()
         if self._outages.is_ours:
-            due = self._outages.next_look(due, self._loop.time(), self._leased)
+            due = self._outages.next_look(due, self._looked_at, self._leased)  # what was not due then may be by now
         if self._timer is not None:
             if due is not None and self._timer_due <= due:
                 return  # it comes early enough, and looks again then

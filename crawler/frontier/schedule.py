@@ -330,6 +330,32 @@ class HostSchedule(Generic[T]):
         if known.address is not None:
             self._leave(known.address, item, now + known.gap)
 
+    def visit(self, host: str, now: float, pause: float, booked: float | None = None) -> float:
+        """Something that is none of *host*'s items is to leave for it. If that may be *now*, its pause begins; else it has
+        a turn of its own among those of the items. When that is.
+
+        :param pause: the seconds between two starts, at least
+        :param booked: what an earlier call gave
+        """
+        known = self._host(host)
+        address = known.address
+        pause = max(pause, known.pause)
+        is_launching = known.launching is not None or (address is not None and address.launching is not None)
+        slot = max(known.ready_at, address.ready_at if address is not None else 0.0)
+        if booked is not None and booked <= now:  # the items have kept this turn free, unless it comes too late
+            slot = max(known.left_at + pause, address.ready_at if address is not None else 0.0)
+        if is_launching:
+            slot = max(slot, now + max(pause, known.gap))
+        start = max(slot, now)
+        known.ready_at = max(known.ready_at, start + pause)
+        if start == now:
+            known.left_at = now
+            if address is not None:
+                address.ready_at = max(address.ready_at, now + known.gap)
+                self._call(address)
+        self._forget_if_idle(known, now)
+        return start
+
     def finish(self, host: str, item: T, now: float | None) -> None:
         """*item* runs no more. With *now* None it was never sent, so that no pause follows it."""
         known = self._hosts[host]
@@ -341,7 +367,9 @@ class HostSchedule(Generic[T]):
             self._leave(known.address, item, 0.0 if now is None else now + known.gap)
         known.running -= 1
         if known.crowd:
-            self._disperse(known, now)
+            if now is not None:  # it left without a word
+                known.ready_at = max(known.ready_at, now + known.pause)
+            self._disperse(known)
         if known.running_then:
             known.running_then -= 1
         self._enqueue(known)
@@ -359,12 +387,10 @@ class HostSchedule(Generic[T]):
             address.is_called = True
             heappush(self._called, (address.ready_at, next(self._number), address))
 
-    def _disperse(self, known: _Host[T], now: float | None) -> None:
-        """One of the crowd has ended; with the last one the pause begins."""
+    def _disperse(self, known: _Host[T]) -> None:
+        """One of the crowd has ended; after the last one others may start again."""
         known.crowd -= 1
         if not known.crowd:
-            if now is not None:
-                known.ready_at = max(known.ready_at, now + known.pause)
             self._open(known)
 
     def strained(self, host: str) -> bool:

@@ -1,8 +1,9 @@
 """What a private HTTP cache may keep, use again and must ask about: RFC 9111, with RFC 5861 and RFC 8246 beside it.
 
 Rule 1: when in doubt a response is stale. Asking once too often costs a request; the wrong page costs the dataset.
-Rule 2: the cache is private (one crawl's, one visitor's): ``s-maxage``, ``proxy-revalidate`` and ``private`` are for
-others.
+Rule 2: the cache is private (no other user's): ``s-maxage`` and ``proxy-revalidate`` are for others. But the spiders
+of a project share it, and may log in under several names: what is ``private``, or varies with the cookies, is kept, and
+its server is asked each time whether it still holds.
 Rule 3: bodies are kept decoded, so nothing that a 304 says about the form of a body changes what is stored.
 """
 
@@ -179,6 +180,15 @@ def _normal(fields: Headers, name: str) -> str | None:
     return None if values is None else ",".join(part.strip() for value in values for part in value.split(","))
 
 
+def is_personal(stored: Stored) -> bool:
+    """Whether another visitor would get another page: one run logs in as somebody, and the next one as nobody."""
+    return _is_personal(stored.headers) or any(name == "cookie" for name, _ in stored.vary)
+
+
+def _is_personal(headers: Headers) -> bool:
+    return "private" in directives(headers) or "cookie" in varying(headers)
+
+
 # --- freshness (section 4.2) ---
 
 
@@ -190,7 +200,7 @@ def is_usable(stored: Stored, fields: Headers, now: float, *, reload: bool = Fal
     said = directives(stored.headers)
     if "no-cache" in said or (reload and "immutable" not in said) or now < stored.answered:
         return False  # last one: a clock was set back, so no age can be told
-    if any(name == "cookie" for name, _ in stored.vary):
+    if is_personal(stored):
         return False  # which cookies a visitor has is the jar's knowledge: the server can compare
     wish = directives(fields)
     if "no-cache" in wish or (not wish and "no-cache" in directives(fields, "Pragma")):
@@ -216,6 +226,8 @@ def may_stand_in(stored: Stored, fields: Headers, now: float) -> bool:
     said, wish = directives(stored.headers), directives(fields)
     if "no-cache" in said or "no-cache" in wish or "must-revalidate" in said or now < stored.answered:
         return False
+    if is_personal(stored):
+        return False  # nobody is there to compare
     stale = age(stored, now) - lifetime(stored, now)
     return any(stale <= seconds(given["stale-if-error"]) for given in (said, wish) if "stale-if-error" in given)
 
@@ -265,7 +277,7 @@ def conditions(headers: Headers) -> dict[str, str]:
     tag, modified = headers.get("ETag"), headers.get("Last-Modified")
     if tag and _is_sendable(tag):
         asked["If-None-Match"] = tag
-    if modified and _is_sendable(modified) and "cookie" not in varying(headers):
+    if modified and _is_sendable(modified) and not _is_personal(headers):
         asked["If-Modified-Since"] = modified  # two visitors' pages may have one date, but not one tag
     return asked
 

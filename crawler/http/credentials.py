@@ -18,6 +18,8 @@ Environment = Mapping[str, str]
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _TOKEN = re.compile(r"[!-~]+")
 """Visible ASCII: RFC 6750, section 2.1, has less, but servers give out what they like."""
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""RFC 9110, section 5.1."""
 _SECRET_HEADER = re.compile(r"auth|cookie|key|token|secret|password|session", re.IGNORECASE)
 _UNBOUND = {
     "authorization": 'write it as credentials = {"https://api.example.com" = "bearer TOKEN"}, which goes to that origin',
@@ -65,11 +67,23 @@ def basic(user: str, password: str) -> str:
 
 def check_headers(headers: Mapping[str, str]) -> None:
     """
-    :raises ValueError: one of those that are sent with every request is a secret, which would go to every host
+    :raises ValueError: one of those that are sent with every request is a secret, which would go to every host, or can
+        be no header
     """
-    for name in headers:
+    for name, value in headers.items():
+        if not _FIELD_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a header: letters, digits and - are")
+        check_value(name, value)
         if name.strip().lower() in _UNBOUND:
             raise ValueError(f"{name} would be sent to every host: {_UNBOUND[name.strip().lower()]}")
+
+
+def check_value(name: str, value: str) -> None:
+    """
+    :raises ValueError: *value*, which is not shown, cannot be sent as that of the header *name*
+    """
+    if any((character < " " and character != "\t") or character == "\x7f" for character in value):
+        raise ValueError(f"there is a line break or another control character in {name}")
 
 
 def concealed(name: str, value: Any) -> Any:  # Any: of the setting's type
@@ -89,16 +103,27 @@ def without_secret(text: str) -> str:
 _PASSWORD = re.compile(r"(//[^/?#\s:@]*:)([^/?#\s]*)@")
 
 
+def without_password(text: str) -> str:
+    """*text*, an address as somebody wrote it, well or not, with ``***`` for the password in it.
+
+    All up to the last ``@`` may be one: not everybody knows that a slash or a space in it has to be escaped.
+    """
+    place, at, rest = text.rpartition("@")
+    begin = place.find("//") + 2 if "//" in place else 0
+    user, colon, password = place[begin:].partition(":")
+    return f"{place[:begin]}{user}:{_hidden(password)}@{rest}" if at and colon else text
+
+
 def _conceal_proxies(value: object) -> object:
     if isinstance(value, (list, tuple)):
-        return type(value)(without_secret(str(url)) for url in value)
-    return without_secret(str(value))
+        return type(value)(without_password(str(url)) for url in value)
+    return without_password(str(value))
 
 
 def _conceal_credentials(value: object) -> object:
     if not isinstance(value, Mapping):
         return HIDDEN
-    return {without_secret(str(origin)): _conceal_credential(str(text)) for origin, text in value.items()}
+    return {without_password(str(origin)): _conceal_credential(str(text)) for origin, text in value.items()}
 
 
 def _conceal_credential(text: str) -> str:
@@ -131,9 +156,9 @@ def _origin(key: str) -> str:
     if target is None:
         guess = address(f"https://{key.partition('://')[2] or key}")
         hint = f": write {guess.origin!r}" if guess is not None else ""
-        raise ValueError(f"{without_secret(key)!r} is no origin{hint or '; one is https://api.example.com'}")
+        raise ValueError(f"{without_password(key)!r} is no origin{hint or '; one is https://api.example.com'}")
     if target.href != f"{target.origin}/" or key.endswith("/") or "#" in key or "?" in key:
-        raise ValueError(f"{without_secret(key)!r} is more than an origin: write {target.origin!r}")
+        raise ValueError(f"{without_password(key)!r} is more than an origin: write {target.origin!r}")
     return target.origin
 
 

@@ -28,7 +28,8 @@ def directives(headers: Headers, name: str = "Cache-Control") -> Mapping[str, st
 _NOTHING: Mapping[str, str] = {}
 _REMEMBERED = 200
 """Characters; longer fields are not worth the memory, and nobody sends them twice but to fill it."""
-_DIRECTIVE = re.compile(r"""[ \t]*([^\s,="]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^,"]*)))?[ \t]*(?:,|$)|[^,]*(?:,|$)""")
+_DIRECTIVE = re.compile(r"""[ \t]*+([^\s,="]++)(?:=(?:"((?:[^"\\]|\\.)*+)"|([^,"]*+)))?[ \t]*+(?:,|$)|[^,]*+(?:,|$)""")
+"""Nothing here is tried twice: the field may be as long as all headers together."""
 
 
 def _parse(text: str) -> Mapping[str, str]:

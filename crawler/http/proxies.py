@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 from zlib import crc32
 
-from crawler.http.credentials import basic, expanded, without_secret
+from crawler.http.credentials import basic, expanded, without_password
 
 FIRST_REST = 10.0
 """Seconds that a proxy rests after its first failure; twice as long after each further one."""
@@ -57,7 +57,7 @@ def read_proxies(urls: Iterable[str], environment: Mapping[str, str]) -> tuple[P
 
 
 def _proxy(url: str, environment: Mapping[str, str]) -> Proxy:
-    shown = without_secret(url)
+    shown = without_password(url)
     scheme, separator, rest = expanded(url, environment).strip().partition("://")
     scheme = scheme.lower().replace("socks5h", "socks5")  # here it is always the proxy that resolves names
     if not separator or scheme not in _PORTS:

@@ -29,7 +29,7 @@ from crawler.parse.links import (
     is_nofollow,
 )
 from crawler.parse.select import Node, Selection, address_of, hrefs, select
-from crawler.parse.words import EVERY_WORD, Words, words_in
+from crawler.parse.words import words_of_metas
 from crawler.politeness.robots_tag import directives
 from crawler.request import Request, callback_name
 from crawler.response import Headers, Response
@@ -45,6 +45,8 @@ _SNIFF = 512
 _NO_BASE = ("data:", "javascript:")
 """Schemes that a ``<base href>`` must not have. The HTML Standard, "set the frozen base URL"."""
 _NO_TEXT = frozenset({"application/pdf", "application/zip", "application/gzip", "application/octet-stream"})
+_NO_METAS = frozenset({"application/json", "application/javascript", "text/javascript", "text/css", "text/csv"})
+"""Texts that have no head in which a page could speak of itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Page:
         self._text: str | None = None
         self._encoding: str | None = None
         self._options = options
-        self._words: Words | None = None
+        self._words: bytes | None = None
 
     @property
     def url(self) -> str:
@@ -180,12 +182,14 @@ class Page:
     ) -> Request:
         """A request for a link: an address, an element that has one (``href`` or ``src``), or a selected attribute.
 
+        It stays in the page's session, unless ``session=`` names another one.
+
         :raises ValueError: there is no address in it
         """
         address = address_of(href)
         if address is None:
             raise ValueError(f"{href!r} has no address to follow: no href, no src, no text")
-        return Request(self.urljoin(address), callback_name(callback), **request_fields)
+        return Request(self.urljoin(address), callback_name(callback), **self._in_session(request_fields))
 
     def follow_all(
         self,
@@ -203,7 +207,8 @@ class Page:
             raise TypeError("follow_all() needs links: a CSS query, elements or addresses")
         name = callback_name(callback)
         urls = self._joined(css if css is not None else links or ())
-        return [Request(url, name, **request_fields) for url in urls]
+        fields = self._in_session(request_fields)
+        return [Request(url, name, **fields) for url in urls]
 
     def links(self, level: Level | None = None) -> list[str]:
         """The absolute http(s) URLs that the page holds, without fragments, each once, in the order of the document.
@@ -232,7 +237,7 @@ class Page:
         http(s) URL.
         """
         headers = self.response.headers
-        if "Refresh" not in headers and not self._hints.refresh:
+        if "Refresh" not in headers and not self._may_say(b"refresh"):
             return None
         for content in (*headers.getall("Refresh", ()), *self._metas("http-equiv", "refresh")):
             refresh = refresh_of(content)
@@ -248,16 +253,18 @@ class Page:
         by a ``<meta>`` with the name of this crawler.
         """
         headers = self.response.headers
-        if "X-Robots-Tag" not in headers and not self._hints.robots:
-            return frozenset()
         token = self._options.token.lower()
-        metas = [(name, content) for name in {"robots", token} - {""} for content in self._metas("name", name)]
+        names = {"robots", token} - {""}
+        if "X-Robots-Tag" not in headers and not self._may_say(*(name.encode() for name in names)):
+            return frozenset()
+        metas = [(name, content) for name in names for content in self._metas("name", name)]
         return directives(headers.getall("X-Robots-Tag", ()), metas, token)
 
     @property
     def forbids_following(self) -> bool:
         """Whether ``robots`` has ``nofollow``: the page asks that none of its links is followed."""
-        return ("X-Robots-Tag" in self.response.headers or self._hints.nofollow) and "nofollow" in self.robots
+        is_said = "X-Robots-Tag" in self.response.headers or self._may_say(b"nofollow", b"none")
+        return is_said and "nofollow" in self.robots
 
     def sitemap(self) -> Sitemap:
         """The page as a sitemap: XML, a text of URLs, or a feed; as it comes, or as a .gz file.
@@ -288,6 +295,9 @@ class Page:
     def __repr__(self) -> str:
         return f"<Page {self.status} {self.url}>"
 
+    def _in_session(self, fields: dict[str, Any]) -> dict[str, Any]:  # Any: the fields of Request
+        return {"session": self.request.session, **fields} if self.request.session else fields
+
     def _utf8(self) -> bytes:
         """The body without a byte order mark, which is no part of the document."""
         return self.body.removeprefix(b"\xef\xbb\xbf")
@@ -301,13 +311,22 @@ class Page:
         base = Base(self.url).resolve(href) if href else None
         return Base(self.url if base is None or base.startswith(_NO_BASE) else base)
 
-    @property
-    def _hints(self) -> Words:
-        """Looked for together, in a copy of the first bytes, which costs a fifth of a search in the tree."""
+    def _may_say(self, *words: bytes) -> bool:
+        """Whether a ``<meta>`` may have one of *words*: to look for it in the bytes costs a fifth of a search in the
+        tree, and less if one looks for more.
+        """
         if self._words is None:
-            is_wide = self.encoding.startswith("utf-16")  # no word stands there as ASCII has it
-            self._words = EVERY_WORD if is_wide else words_in(self.body, self._options.token)
-        return self._words
+            self._words = self._words_of_metas()
+        for word in words:  # noqa: SIM110 - any() costs twice as much
+            if word in self._words:
+                return True
+        return False
+
+    def _words_of_metas(self) -> bytes:
+        if not _may_have_metas(self.content_type):
+            return b""
+        is_wide = self.encoding.startswith("utf-16")  # no word stands there as ASCII has it
+        return words_of_metas(self.text.encode() if is_wide else self.body)
 
     def _metas(self, attribute: str, value: str) -> list[str]:
         """The content of each ``<meta>`` whose *attribute* is *value*, in whatever case."""
@@ -357,3 +376,9 @@ def _may_be_text(content_type: str) -> bool:
     mime = _mime(content_type)
     kind, _, subtype = mime.partition("/")
     return "xml" in subtype or (kind not in ("image", "audio", "video", "font") and mime not in _NO_TEXT)
+
+
+@lru_cache(maxsize=1024)
+def _may_have_metas(content_type: str) -> bool:
+    mime = _mime(content_type)
+    return _may_be_text(content_type) and mime not in _NO_METAS and not mime.endswith("+json")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 PRESCAN = 1024
 """Bytes that are looked at; the Standard's number."""
@@ -37,7 +38,7 @@ def declared_in_meta(body: bytes, known: Known) -> str | None:
         return None
     tag, end = lower.rfind(b"<", 0, first), head.find(b">", first)
     if end >= 0 and lower[tag : tag + 6] in _META_TAGS and _MARKED_UP.fullmatch(head, 0, tag):
-        encoding = _declared(_attributes(head[tag + 5 : end + 1])[0], known)
+        encoding = _declared_by(head[tag + 5 : end + 1], known)
         if encoding is not None:
             return encoding  # as on nearly every page
     return scan(head, known)
@@ -105,6 +106,12 @@ def _each_attribute(head: bytes, position: int) -> Iterator[tuple[bytes, bytes, 
         if not name:
             return  # at the > that ends the tag
     yield b"", b"", len(head)
+
+
+@lru_cache(maxsize=1024)
+def _declared_by(attributes: bytes, known: Known) -> str | None:
+    """The same, of attributes as they stand there: they do so in all pages of a site."""
+    return _declared(_attributes(attributes)[0], known)
 
 
 def _declared(attributes: dict[bytes, bytes], known: Known) -> str | None:

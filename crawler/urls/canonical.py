@@ -162,7 +162,7 @@ class CanonicalOptions:
 
     canonicalization: Annotated[
         list[str],
-        Meta(description="steps, in their order, that make two spellings of a URL one page (docs: all that there are)"),
+        Meta(description="steps, in their order, that make two spellings of a URL one page (docs/web.md lists them)"),
     ] = field(default_factory=lambda: list(DEFAULT_STEPS))
 
 

@@ -124,7 +124,7 @@ def test_a_second_crawl_transfers_no_body_and_gives_the_same_dataset(project, si
     assert (site.bytes, site.requests) == (0, asked)
     assert dataset(project, "one.jsonl") == dataset(project, "two.jsonl")
     assert len(dataset(project, "one.jsonl")) == 41
-    assert "  cached    41 pages out of the HTTP cache\n" in second.err
+    assert "  cached    41 answers out of the HTTP cache\n" in second.err
 
 
 def test_what_has_changed_is_new(project, site, crawl) -> None:

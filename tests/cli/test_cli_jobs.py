@@ -231,6 +231,20 @@ def test_arguments_and_settings_are_remembered_and_changes_are_told(crawl, site,
     assert [line["word"] for line in project.lines("a.jsonl")] == ["first", "first", "second"]
 
 
+def test_what_makes_two_urls_one_page_cannot_change_within_a_job(crawl, site, project):
+    crawl("site.py", "-a", "word=first", "-o", "a.jsonl", "--max-pages", 1)
+    before = project.lines("a.jsonl")
+
+    other = 'canonicalization=["drop_fragment"]'
+    ended = crawl("site.py", "--resume", "--set", other)
+    assert ended.code == USAGE
+    assert "began with canonicalization = ['drop_fragment', 'normalize_escapes'" in ended.err
+    assert f"crawl site.py --fresh --set '{other}'" in ended.err
+    assert project.lines("a.jsonl") == before
+
+    assert crawl("site.py", "--resume", "--max-pages", 2).code == LIMIT
+
+
 def test_a_job_of_another_spider_is_not_taken(crawl, site, project):
     crawl("site.py", "--job", "kept", "-o", "-")
     ended = crawl("books", "--job", "kept", "--resume")
@@ -328,6 +342,32 @@ def test_why_answers_for_every_url(crawl, site):
     assert f"it is a duplicate of {site}a, which was found first" in why("%61")
     assert crawl("why", "ftp://x.test/").code == USAGE
     assert crawl("why", site).out.startswith("done")
+
+
+def test_a_resume_calls_nothing_changed_that_is_as_it_was(crawl, site):
+    crawl("site.py", "-o", "a.jsonl", "--max-pages", 1)
+
+    resumed = crawl("site.py", "--resume").err.splitlines()
+
+    assert [line.strip() for line in resumed if "changed" in line] == ["changed   max_pages: 1 -> unset"]
+
+
+def test_why_tells_that_a_site_gave_all_its_pages(crawl, serve, project):
+    url = serve({"/": "<a href=a>a</a>", "/a": ""})
+    project.write("site.py", SITE.format(url=url))
+    crawl("site.py", "-o", "-", "--set", "max_pages_per_site=1")
+
+    told = "site_budget: the site had given as many pages as max_pages_per_site allows\n"
+    assert crawl("why", f"{url}a", "site").out == told
+
+
+def test_why_tells_of_links_that_a_page_asks_not_to_follow(crawl, serve, project):
+    url = serve({"/": "<meta name=robots content=nofollow><a href=a>a</a>", "/a": ""})
+    project.write("site.py", SITE.format(url=url))
+    crawl("site.py", "-o", "-")
+
+    told = "  it may be on a page that asks not to be followed: 1 link left out (obey_robots_tags)\n"
+    assert crawl("why", f"{url}a", "site").out.endswith(told)
 
 
 def test_why_tells_of_a_budget_and_of_a_callback_that_raised(crawl, site, project):

@@ -90,12 +90,12 @@ def test_secrets_are_shown_to_be_there_but_not_what_they_are(crawl, project, mon
     ended = crawl("settings")
     assert (ended.code, ended.err) == (0, "")
     assert "s3cret" not in ended.out
-    assert "proxies = ('http://ann:***@proxy.example:3128',)   (config.toml:3 [crawl])" in ended.out
+    assert "proxies = ['http://ann:***@proxy.example:3128']   (config.toml:3 [crawl])" in ended.out
     assert "headers = {'X-Api-Key': '***', 'Accept-Language': 'de'}" in ended.out
     assert (
         "credentials = {'https://a.example': 'basic ann:***', 'https://b.example': 'bearer ${API_TOKEN}'}" in ended.out
     )
-    assert "[host.\"c.example\"] proxies = ('socks5://bob:***@other.example',)" in ended.out
+    assert "[host.\"c.example\"] proxies = ['socks5://bob:***@other.example']" in ended.out
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ def test_seconds(seconds, said):
         ("\u202eevil\u2066", "\\u202eevil\\u2066"),
         ("\u2028\u200b\ufeff", "\\u2028\\u200b\\ufeff"),
         ("\ud800", "\\ud800"),
+        ("http://ann:s3cret@a.example/ failed", "http://ann:***@a.example/ failed"),
     ],
 )
 def test_what_could_steer_a_terminal_is_escaped(text, shown):

@@ -142,6 +142,24 @@ async def test_a_robots_txt_in_trouble_is_not_asked_for_again_and_again() -> Non
     assert min(server.gaps) >= DELAY - TOLERANCE
 
 
+async def test_robots_txts_that_moved_to_one_host_are_asked_for_there_one_after_the_other() -> None:
+    def moved(path: str, times: int) -> Reply:
+        return Reply(302, location=f"{server.url}/their-robots.txt") if path == "/robots.txt" else Reply()
+
+    with (
+        WatchingServer(pages) as server,
+        WatchingServer(moved) as a,
+        WatchingServer(moved) as b,
+        WatchingServer(moved) as c,
+    ):
+        urls = [*some(server, 3), *(url for other in (a, b, c) for url in some(other, 1))]
+        run = await visited(urls, delay=5 * DELAY, delay_per_ip=0.0)
+
+    assert len(run.items) == 6
+    assert sorted(server.paths) == ["/0", "/1", "/2", "/robots.txt", *["/their-robots.txt"] * 3]
+    assert min(server.gaps) >= 5 * DELAY - 10 * TOLERANCE  # they are connections of their own, which take their time
+
+
 async def test_a_robots_txt_that_moved_is_followed_without_haste() -> None:
     def reply(path: str, times: int) -> Reply:
         if path == "/robots.txt":

@@ -361,11 +361,12 @@ async def test_a_sitemap_that_breaks_off_gives_what_it_holds_and_a_warning(caplo
     ]
 
 
-async def test_an_error_page_instead_of_a_sitemap_is_a_failure() -> None:
+async def test_an_error_page_instead_of_a_sitemap_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
     got = await crawled(Listed, Scripted({f"{SITE}/sitemap.xml": "<!doctype html><html><body>Not found</body></html>"}))
 
-    assert got.failures == {"callback_error": 1}
-    assert f"{SITE}/sitemap.xml is no sitemap" in got.failure("callback_error").detail
+    assert (got.items, got.failures) == ([], {})
+    [warned] = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert warned.startswith(f"{SITE}/sitemap.xml is no sitemap")
 
 
 async def test_a_sitemap_of_50_001_pages_gives_50_000(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,7 +1,7 @@
 """The frontier in a real event loop, with nothing fetched."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -730,3 +730,43 @@ async def test_what_a_host_taught_is_committed_once_and_a_rest_until_it_is_over(
     assert [len(each) for each in lessons] == [1, 0, 1, 1, 1]  # a rest is noted until it is over
     assert lessons[0] == [Learned("site.test", 7.0, 0)]  # as long as robots.txt asks
     assert [(round(lesson.rest), lesson.refusals) for (lesson,) in (lessons[2], lessons[3])] == [(60, 1), (60, 0)]
+
+
+async def test_the_moment_of_the_next_probe_cannot_slip_between_two_looks_at_the_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    urls = [f"http://{name}.test/" for name in "abcdef"]
+    frontier = a_frontier(*urls, hosts=["*"])
+    loop = asyncio.get_running_loop()
+    now, step = loop.time(), 0.0
+
+    def time() -> float:
+        nonlocal now
+        now += step
+        return now
+
+    monkeypatch.setattr(frontier, "_loop", _Clock(loop, time))
+    monkeypatch.setattr(frontier._courtesy, "_clock", time)
+    entries = [await leased(frontier) for _ in urls]
+    for entry in entries:
+        now += 0.5
+        frontier.miss(entry, "dns")
+    for entry in entries:
+        frontier.put_back(entry)
+    assert frontier._outages.is_ours
+    now = frontier._outages.probe_at - 0.0045
+    step = 0.002  # of three looks at the clock the last one alone is past that moment
+    worker = asyncio.create_task(frontier.lease())
+    await settled()
+    assert not worker.done()
+    assert frontier._timer is not None  # nothing runs: else nobody would ever look again
+    await cancelled(worker)
+
+
+class _Clock:
+    """A loop that tells another time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, time: Callable[[], float]) -> None:
+        self.create_future = loop.create_future
+        self.call_at = loop.call_at
+        self.time = time

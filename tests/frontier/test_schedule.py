@@ -933,3 +933,41 @@ def test_the_longer_of_two_pauses_holds_as_long_as_the_host_is_known() -> None:
     schedule.started("a", "one", 0.0)
 
     assert (schedule.pause_of("a"), schedule.take(1.9), schedule.take(2.0)) == (2.0, None, "two")
+
+
+def test_the_pause_follows_whichever_of_a_crowd_was_sent_and_not_only_the_last_one_to_end() -> None:
+    schedule = known(a="xyz")
+    x, y = schedule.take(0.0), schedule.take(0.0)
+    assert (x, y) == ("x", "y")
+    assert x is not None
+    assert y is not None
+    schedule.set_limits("a", x, 8, 5.0)  # the robots.txt of its other scheme
+    schedule.finish("a", x, 10.0)
+    schedule.finish("a", y, None)  # came out of the cache
+    assert schedule.take(14.9) is None
+    assert schedule.take(15.0) == "z"
+
+
+def test_who_comes_on_another_errand_has_a_turn_among_the_items() -> None:
+    schedule = known(pause=2.0, a="xyz")
+    assert schedule.take(10.0) == "x"
+    schedule.started("a", "x", 10.0)
+    assert schedule.visit("a", 10.5, 1.0) == 12.0  # the host's own pause is the longer one
+    assert schedule.visit("a", 10.5, 1.0) == 14.0
+    assert schedule.take(12.5) is None
+    assert schedule.visit("a", 12.5, 1.0, booked=12.0) == 12.5
+    assert schedule.visit("a", 14.0, 1.0, booked=14.0) > 14.0  # the one before came late
+    schedule.finish("a", "x", 15.0)
+    assert schedule.take(15.0) is None
+
+
+def test_a_host_that_was_visited_alone_is_left_alone_and_then_forgotten() -> None:
+    schedule: HostSchedule[str] = HostSchedule()
+    assert schedule.visit("a", 1.0, 2.0) == 1.0
+    add(schedule, "a", "x")
+    assert schedule.take(2.9) is None
+    assert schedule.take(3.0) == "x"
+    schedule.finish("a", "x", None)
+    assert schedule.visit("b", 4.0, 2.0) == 4.0
+    assert schedule.take(9.0) is None
+    assert schedule.hosts == 0

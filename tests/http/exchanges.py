@@ -135,7 +135,19 @@ EXCHANGES = (
     X("5.2.2.10", "s-maxage alone", {CC: "s-maxage=3600", **TAGGED}, TAG),
     X("5.2.2.10", "s-maxage is not preferred", {CC: "s-maxage=3600, max-age=1", **TAGGED}, TAG),
     X("5.2.2.10", "s-maxage does not shorten", {CC: "s-maxage=1, max-age=3600"}, FRESH),
-    X("5.2.2.7", "private", {CC: "private, max-age=3600"}, FRESH),
+    X(
+        "5.2.2.7",
+        "private: spiders that log in under other names share the cache",
+        {CC: "private, max-age=3600"},
+        FETCH,
+    ),
+    X("5.2.2.7", "private, with a tag", {CC: "private, max-age=3600", **TAGGED}, TAG),
+    X(
+        "5.2.2.7",
+        "private, with a date, which is no visitor's",
+        {CC: "private, max-age=3600", "Last-Modified": -DAY},
+        FETCH,
+    ),
     X("5.2.2.9", "public", {CC: "public, max-age=3600"}, FRESH),
     X("5.2.2.8", "proxy-revalidate", {CC: "proxy-revalidate, max-age=3600"}, FRESH),
     X(

@@ -315,6 +315,21 @@ def test_dates_have_three_forms(value: str, expected: float | None) -> None:
     assert http_date(value, NOW) == expected
 
 
+@pytest.mark.parametrize("said", [{"Vary": "Accept, Cookie"}, {"Cache-Control": "private"}])
+def test_one_visitors_page_does_not_stand_in_for_another_ones(said: dict[str, str]) -> None:
+    headers = headers_of({"Cache-Control": "max-age=3600, stale-if-error=86400"})
+    headers.extend(said)
+    kept = Stored(200, headers, NOW, NOW, vary_of(headers, headers_of()))
+    assert not is_usable(kept, headers_of(), NOW + 5)
+    assert not may_stand_in(kept, headers_of(), NOW + 5000)
+
+
+def test_a_304_may_tell_that_a_page_is_one_visitors() -> None:
+    kept = stored({"Cache-Control": "max-age=3600"})
+    assert is_usable(kept, headers_of(), NOW + 5)
+    assert not is_usable(freshened(kept, headers_of({"Vary": "Cookie"}), NOW, NOW), headers_of(), NOW + 5)
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -333,7 +348,18 @@ def test_directives_are_read_by_their_commas_and_quotes(value: str, expected: di
 
 
 @pytest.mark.parametrize(
-    "text", ["a" * 60_000, " " * 60_000, '"' * 60_000, 'a="' + "\\" * 60_000, "a," * 30_000, "=" * 60_000]
+    "text",
+    [
+        "a" * 60_000,
+        " " * 60_000,
+        '"' * 60_000,
+        'a="' + "\\" * 60_000,
+        "a," * 30_000,
+        "=" * 60_000,
+        "a=" + " " * 60_000 + '"',
+        "a=" + "\t " * 30_000 + '"x',
+        "a" + " " * 60_000 + '"',
+    ],
 )
 def test_no_header_takes_long_to_read(text: str) -> None:
     directives(headers_of({"Cache-Control": text}))

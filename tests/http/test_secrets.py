@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from crawler.http.credentials import HIDDEN, check_headers, concealed, expanded, read_credentials, without_secret
+from crawler.http.credentials import (
+    HIDDEN,
+    check_headers,
+    concealed,
+    expanded,
+    read_credentials,
+    without_password,
+    without_secret,
+)
 
 
 @pytest.mark.parametrize(
@@ -105,3 +113,23 @@ def test_a_setting_is_shown_without_its_secrets(name: str, value: object, shown:
 def test_passwords_of_urls_in_a_text_are_hidden() -> None:
     text = "no answer from http://ann:s3cret@a.example/x?y=a@b, see https://b.example/@c:d@e"
     assert without_secret(text) == "no answer from http://ann:***@a.example/x?y=a@b, see https://b.example/@c:d@e"
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("http://ann:s3cret@proxy:3128", "http://ann:***@proxy:3128"),
+        ("http://ann:s3/cret@proxy:3128", "http://ann:***@proxy:3128"),
+        ("http://ann:s#3?c@ret@proxy:3128", "http://ann:***@proxy:3128"),
+        ("http://ann:s3 cret@proxy", "http://ann:***@proxy"),
+        ("ann:s3cret@proxy:3128", "ann:***@proxy:3128"),
+        ("http:/ann:s3cret@proxy:3128", "http:***@proxy:3128"),
+        ("http://ann:${PASSWORD}@proxy", "http://ann:${PASSWORD}@proxy"),
+        ('["http://a:s3cret@one", "http://b:s3cret@two"]', '["http://a:***@two"]'),
+        ("http://proxy:3128", "http://proxy:3128"),
+        ("https://a.example", "https://a.example"),
+    ],
+)
+def test_no_password_is_shown_however_it_was_written(written: str, shown: str) -> None:
+    assert without_password(written) == shown
+    assert concealed("proxies", [written]) == [shown]

@@ -249,6 +249,19 @@ def test_many_links_are_followed_in_any_form_each_once_and_only_those_that_can_b
     assert requests == [Request(url) for url in ONE_TWO]
 
 
+def test_links_stay_in_the_session_of_their_page_unless_another_one_is_named() -> None:
+    response = Response("http://a.example/", 200, headers_of(), b"<a href=/b>b</a>")
+    page = Page(response, Request("http://a.example/", session="anna"))
+    followed = [
+        page.follow("/b"),
+        *page.follow_all("a"),
+        page.follow("/b", session="bert"),
+        page.follow("/b", session=""),
+    ]
+    assert [request.session for request in followed] == ["anna", "anna", "bert", ""]
+    assert Page(response).follow("/b").session == ""
+
+
 def test_follow_all_of_nothing_is_nothing() -> None:
     page = a_page(MANY)
     assert list(page.follow_all(".absent")) == list(page.follow_all([])) == list(page.follow_all(iter(()))) == []
