@@ -27,7 +27,8 @@ from crawler.urls.url import address, why_not
 def command(url: str, job: str | None) -> int:
     """Tell why URL was or was not crawled: done, failed, waiting, forbidden, out of scope, too deep, never discovered.
 
-    JOB is a spider's name, or a folder that was given with --job; without it every job of the project is asked.
+    JOB is a spider's name, or a folder that was given with --job; without it every job of the project is asked, and those
+    that know URL answer.
     """
     target = address(url)
     if target is None:
@@ -38,6 +39,7 @@ def command(url: str, job: str | None) -> int:
     if not jobs:
         click.echo("crawl: there are no jobs here; `crawl SPIDER` makes one", err=True)
         return USAGE
+    asked: list[tuple[Job, Overview, Trace]] = []
     for one in jobs:
         try:
             overview = one.overview()
@@ -46,14 +48,16 @@ def command(url: str, job: str | None) -> int:
                 raise
             click.echo(printable(f"{one.folder.name}: {error}"), err=True)
             continue
+        asked.append((one, overview, trace(one, target.href, _canonical(overview))))
+    knowing = [answer for answer in asked if answer[2].state in _ANSWERS]
+    for one, overview, found in knowing or asked:
         prefix = f"{overview.spec.spider}: " if len(jobs) > 1 else ""
-        for number, line in enumerate(_answer(one, overview, target.href)):
+        for number, line in enumerate(_answer(one, overview, found, target.href)):
             click.echo(printable((prefix if number == 0 else " " * len(prefix)) + line))
     return COMPLETE
 
 
-def _answer(job: Job, overview: Overview, url: str) -> Iterator[str]:
-    found = trace(job, url, _canonical(overview))
+def _answer(job: Job, overview: Overview, found: Trace, url: str) -> Iterator[str]:
     if found.state in _ANSWERS:
         yield from _ANSWERS[found.state](found, job, overview)
     else:

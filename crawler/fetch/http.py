@@ -26,6 +26,7 @@ from crawler.fetch.octets import OctetRequest
 from crawler.fetch.resolve import Resolver
 from crawler.fetch.route import Routes
 from crawler.fetch.wire import HEAD_LIMIT, HEADERS_LIMIT, install
+from crawler.http.credentials import check_names
 from crawler.politeness.overrides import Overrides
 from crawler.request import Request
 from crawler.response import Cookie, Response
@@ -142,6 +143,7 @@ def _payload(request: Request) -> dict[str, Any]:  # Any: keyword arguments of v
     """What beside method and URL this request needs; for most there is nothing."""
     extra: dict[str, Any] = {}
     if request.headers:
+        check_names(request.headers)
         extra["headers"] = request.headers
     if request.body is not None:
         extra["data"] = request.body

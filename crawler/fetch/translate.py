@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 
 from crawler.errors import (
     BlockedAddress,
@@ -68,7 +69,9 @@ def _words(error: Exception) -> str:
         return _tls_words(error)
     if isinstance(error, aiohttp.ClientConnectorError):
         return _connect_words(error)
-    text = " ".join(str(error).split())
+    plain = error.__cause__ if isinstance(error, aiohttp.ClientPayloadError) and error.__cause__ is not None else error
+    said = plain.message if isinstance(plain, (aiohttp.ClientResponseError, HttpProcessingError)) else str(plain)
+    text = " ".join(said.split())  # with the library's "400, message=" before it one would think of the server's status
     if isinstance(error, TimeoutError):
         return text or "no complete answer in time"
     return (text or type(error).__name__)[:300]

@@ -65,7 +65,7 @@ class Protocol(ResponseHandler):
     """aiohttp's end of a connection, with a :class:`Parser` before its own."""
 
     _parser: Any  # the library's, or a Parser: both have the three methods that are called
-    _readable: Callable[[], bool] | None = None
+    _readable: Callable[[], object] | None = None
 
     def set_response_params(self, **params: Any) -> None:  # Any: handed on as they are
         """Called before each request of the connection."""
@@ -85,7 +85,9 @@ class Protocol(ResponseHandler):
 
     def is_connected(self) -> bool:
         """Whether it can be used for another request: not if bytes have come that nobody asked for, or its end."""
-        return super().is_connected() and not (self._is_idle() and self._has_unread())
+        parser = self._parser
+        is_idle = isinstance(parser, Parser) and parser.is_over
+        return super().is_connected() and not (is_idle and self._has_unread())
 
     def connection_lost(self, exc: BaseException | None) -> None:
         parser = self._parser
@@ -95,9 +97,6 @@ class Protocol(ResponseHandler):
                 self.set_exception(BadHttpMessage("the answer does not begin as HTTP does"))
         super().connection_lost(exc)
 
-    def _is_idle(self) -> bool:
-        return isinstance(self._parser, Parser) and self._parser.is_over
-
     def _has_unread(self) -> bool:
         """Asks the system: the loop may not have come to it yet. Browsers do so before they use a connection again."""
         if self._readable is None:
@@ -105,16 +104,18 @@ class Protocol(ResponseHandler):
             if socket is None:
                 return False
             self._readable = _readable(socket.fileno())
-        return self._readable()
+        return bool(self._readable())
 
 
-def _readable(descriptor: int) -> Callable[[], bool]:
-    """Asks whether there is something to read. It is made once for a connection: some loops are slow to tell the number."""
+def _readable(descriptor: int) -> Callable[[], object]:
+    """Gives something true if there is something to read. It is made once for a connection: some loops are slow to tell
+    the number.
+    """
     if not hasattr(select, "poll"):  # Windows
-        return lambda: bool(select.select([descriptor], [], [], 0)[0])
+        return lambda: select.select([descriptor], [], [], 0)[0]
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    return lambda: bool(poll.poll(0))
+    return partial(poll.poll, 0)
 
 
 class Parser:
@@ -140,7 +141,8 @@ class Parser:
 
     def feed_data(self, raw: bytes) -> _Fed:
         if not raw:  # the reader of the body has room again
-            return self._take_rest(raw)
+            fed: _Fed = self._real.feed_data(raw)
+            return fed
         return self._take(self, raw)
 
     def feed_eof(self) -> Any:  # Any: what the library says of an unfinished head; nobody reads it

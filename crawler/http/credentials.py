@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from crawler.urls.url import address
@@ -70,12 +70,20 @@ def check_headers(headers: Mapping[str, str]) -> None:
     :raises ValueError: one of those that are sent with every request is a secret, which would go to every host, or can
         be no header
     """
+    check_names(headers)
     for name, value in headers.items():
-        if not _FIELD_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name of a header: letters, digits and - are")
         check_value(name, value)
         if name.strip().lower() in _UNBOUND:
             raise ValueError(f"{name} would be sent to every host: {_UNBOUND[name.strip().lower()]}")
+
+
+def check_names(headers: Iterable[str]) -> None:
+    """
+    :raises ValueError: one of them cannot be the name of a header (RFC 9110, section 5.1)
+    """
+    for name in headers:
+        if not _FIELD_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a header: letters, digits and - are")
 
 
 def check_value(name: str, value: str) -> None:

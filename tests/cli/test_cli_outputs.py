@@ -270,7 +270,8 @@ def test_a_full_disk_behind_standard_output_is_one_clear_error(crawl_apart, proj
 def test_a_disk_that_becomes_full_leaves_whole_lines_alone(crawl_apart, project):
     unmeasured = ["env", "-u", "COVERAGE_PROCESS_CONFIG", "-u", "COVERAGE_PROCESS_START"]  # its file would not fit
     limit = [*unmeasured, "sh", "-c", 'ulimit -f 1; exec "$@"', "sh"]  # one block: 512 bytes or 1 KiB
-    options = ["--set", "delay=0.05", "--set", "store=memory"]  # the state of the job alone would not fit
+    options = ["--set", "commit_size=1", "--set", "concurrency=1"]  # or the first group might not fit
+    options += ["--set", "store=memory"]  # the state of the job alone would not fit
     ended = crawl_apart("books", "-o", "a.jsonl", *options, before=limit)
     assert ended.code == NOTHING_WORKED
     saved = (project.root / "a.jsonl").read_bytes()

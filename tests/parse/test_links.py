@@ -280,6 +280,8 @@ REFRESHING = [
     ("<meta http-equiv=refresh content='3; url=next'>", Refresh(3, f"{HERE}next")),
     ("<META HTTP-EQUIV='Refresh' CONTENT='3; url=next'>", Refresh(3, f"{HERE}next")),
     ("<meta content='3; url=next' http-equiv = refresh>", Refresh(3, f"{HERE}next")),
+    ("<META Content='3; next?<b>>' name=it's HTTP-EQUIV=ReFresh>", Refresh(3, f"{HERE}next?%3Cb%3E%3E")),
+    ('<meta name=a content=\'<meta><meta http-equiv=refresh content="1;a">', None),
     ("<base href=/b/><meta http-equiv=refresh content='3; next'>", Refresh(3, "http://a.example/b/next")),
     ("<meta http-equiv=refresh content=30>", Refresh(30, URL)),
     ("<meta http-equiv=refresh content=no><meta http-equiv=refresh content='1;a'>", Refresh(1, f"{HERE}a")),
@@ -302,6 +304,13 @@ REFRESHING = [
 @pytest.mark.parametrize(("html", "refresh"), REFRESHING)
 def test_a_page_says_where_it_goes_on(html: str, refresh: Refresh | None) -> None:
     assert a_page(html).refresh == refresh
+
+
+def test_a_text_that_is_no_document_says_nothing_of_itself() -> None:
+    html = "<meta http-equiv=refresh content='1;a'><meta name=robots content=nofollow>"
+    for mime in ("application/json", "application/ld+json; charset=utf-8", "text/css", "image/png"):
+        page = a_page(html, Content_Type=mime)
+        assert (page.refresh, page.robots, page.forbids_following) == (None, frozenset(), False)
 
 
 @pytest.mark.parametrize("codec", ["utf-8", "utf-16", "utf-16le"])
