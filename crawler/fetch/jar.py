@@ -18,7 +18,8 @@ class Jar:
         """
         :param keeps: whether the cookies that sites set are kept
         """
-        self._jar = CookieJar(public_suffixes()) if keeps else None
+        self._keeps = keeps
+        self._jar: CookieJar | None = None  # until there is a cookie: most crawls never need the list of suffixes
 
     def header(self, request: Request, headers: Mapping[str, str]) -> str:
         """The value of *request*'s Cookie header; empty for none.
@@ -32,8 +33,8 @@ class Jar:
 
     def take(self, request: Request, headers: Headers) -> None:
         """Keep what the answer to *request* sets."""
-        if self._jar is not None and "Set-Cookie" in headers:
-            self._jar.take(headers.getall("Set-Cookie"), request.url, request.session, time())
+        if self._keeps and "Set-Cookie" in headers:
+            self._opened().take(headers.getall("Set-Cookie"), request.url, request.session, time())
 
     def news(self) -> list[Cookie]:
         """What changed since this was last called."""
@@ -41,8 +42,14 @@ class Jar:
 
     def restore(self, cookies: Iterable[Cookie]) -> None:
         """Put back what an earlier run kept."""
-        if self._jar is not None:
-            self._jar.restore(cookies, time())
+        kept = list(cookies)
+        if self._keeps and kept:
+            self._opened().restore(kept, time())
+
+    def _opened(self) -> CookieJar:
+        if self._jar is None:
+            self._jar = CookieJar(public_suffixes())
+        return self._jar
 
 
 def _written(headers: Mapping[str, str]) -> str:
