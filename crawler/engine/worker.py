@@ -102,7 +102,7 @@ class Worker:
         self._retry = retry
         self._stop = stop
         self._options = options
-        self._praising = replace(stages.page, obey_nofollow=True)
+        self._heeding_nofollow = replace(stages.page, obey_nofollow=True)
         self.watchdog = Watchdog(options.slow_callback)
         self._cpu_bound = {name for name in dir(type(spider)) if is_cpu_bound(getattr(type(spider), name, None))}
         self._items = 0  # in all runs of the job, those not committed included
@@ -232,7 +232,7 @@ class Worker:
         if not callable(callback):
             return await self._no_callback(entry, name)
         manners = self._stages.manners.of(entry.hostname)
-        options = self._praising if manners.obey_rel_nofollow else self._stages.page
+        options = self._heeding_nofollow if manners.obey_rel_nofollow else self._stages.page
         page = Page(response, entry.request, entry.depth, options)
         target = self._refreshed(entry, page)
         if target is not None:
