@@ -410,7 +410,8 @@ def test_a_state_folder_that_is_a_file_is_one_line_of_error(tmp_path: Path) -> N
 def test_a_database_that_another_program_locks_ends_the_crawl_which_is_gone_on_with_later(tmp_path: Path) -> None:
     folder = project(tmp_path)
     with served(PAGES) as site:
-        with started(folder, command(site)) as process:
+        slowly = (*SETTINGS, "delay=0.02")  # or it might be over before the lock is had
+        with started(folder, command(site, settings=slowly)) as process:
             until(lambda: site.hits.total() > PAGES // 3)
             with closing(sqlite3.connect(database(folder), isolation_level=None)) as other:
                 other.execute("BEGIN EXCLUSIVE")
