@@ -265,8 +265,9 @@ def assemble(
     fetch_options = settings.options(FetchOptions)
     scope = Scope(spider.allowed_hosts or getattr(spider, "allowed_domains", ()))
     canonical = canonicalizer(settings.options(CanonicalOptions).canonicalization)
-    identities = Overrides(fetch_options, settings.hosts_of(FetchOptions))
-    fetcher = fetcher or HttpFetcher(fetch_options, settings.hosts_of(FetchOptions))
+    fetch_hosts = settings.hosts_of(FetchOptions)
+    identities = Overrides(fetch_options, fetch_hosts)
+    fetcher = fetcher or HttpFetcher(fetch_options, fetch_hosts)
     fetcher = _cached(fetcher, settings.options(CacheOptions), identities, root)
     frontier = Frontier(
         store,

@@ -24,15 +24,13 @@ async def read_body(answer: ClientResponse, url: str, limit: int) -> bytes:
     announced = 0 if answer.method == "HEAD" else answer.content_length or 0
     if announced > limit:
         raise BodyTooLarge(url, f"the body has {announced} bytes; max_body is {limit}")
-    if hdrs.CONTENT_ENCODING not in answer.headers:
-        return await _plain(answer.content, url, limit)
     try:
-        decoder = decoder_of(answer.headers.getall(hdrs.CONTENT_ENCODING))
+        decoder = _decoder_for(answer)
         if decoder is None:
             return await _plain(answer.content, url, limit)
         return await _unpacked(answer.content, decoder, url, limit)
     except Undecodable as error:
-        raise MalformedResponse(url, f"the body cannot be unpacked: {error}") from error
+        raise _malformed(url, error) from error
 
 
 async def read_head(answer: ClientResponse, url: str, limit: int) -> bytes:
@@ -41,23 +39,18 @@ async def read_head(answer: ClientResponse, url: str, limit: int) -> bytes:
     :raises TruncatedBody: its packed stream ends before both its end mark and *limit*
     :raises MalformedResponse: it cannot be unpacked
     """
-    decoder = None
-    if hdrs.CONTENT_ENCODING in answer.headers:
-        try:
-            decoder = decoder_of(answer.headers.getall(hdrs.CONTENT_ENCODING))
-        except Undecodable as error:
-            raise MalformedResponse(url, f"the body cannot be unpacked: {error}") from error
     head = bytearray()
     try:
+        decoder = _decoder_for(answer)
         while raw := await answer.content.readany():
             for piece in (raw,) if decoder is None else decoder.unpack(raw):
                 head += piece
                 if len(head) >= limit:
                     return bytes(head[:limit])
     except Undecodable as error:
-        raise MalformedResponse(url, f"the body cannot be unpacked: {error}") from error
-    if decoder is not None and not decoder.is_whole:
-        raise TruncatedBody(url, "the packed body ends before its end mark")
+        raise _malformed(url, error) from error
+    if decoder is not None:
+        _check_end(decoder, url)
     return bytes(head)
 
 
@@ -71,6 +64,16 @@ async def drain(answer: ClientResponse) -> bytes:
         except (aiohttp.ClientError, TimeoutError):
             pass  # what matters, the Location, has come
     return b""
+
+
+def _decoder_for(answer: ClientResponse) -> Decoder | None:
+    """What unpacks the body; None if it comes as it is.
+
+    :raises Undecodable: nothing here does
+    """
+    if hdrs.CONTENT_ENCODING not in answer.headers:
+        return None
+    return decoder_of(answer.headers.getall(hdrs.CONTENT_ENCODING))
 
 
 async def _plain(content: StreamReader, url: str, limit: int) -> bytes:
@@ -99,9 +102,17 @@ async def _unpacked(content: StreamReader, decoder: Decoder, url: str, limit: in
             if size - rested >= STEP:
                 rested = size
                 await asyncio.sleep(0)  # a bomb does not keep the others waiting
+    _check_end(decoder, url)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _check_end(decoder: Decoder, url: str) -> None:
     if not decoder.is_whole:
         raise TruncatedBody(url, "the packed body ends before its end mark")
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _malformed(url: str, error: Undecodable) -> MalformedResponse:
+    return MalformedResponse(url, f"the body cannot be unpacked: {error}")
 
 
 def _too_large(url: str, limit: int) -> BodyTooLarge:

@@ -53,7 +53,7 @@ class HttpFetcher:
     def fetch(
         self, request: Request, on_sent: Callable[[], None] | None = None
     ) -> Coroutine[Any, Any, Response]:  # Any: what a coroutine gives and takes on its way
-        return self._fetch(request, on_sent, None)
+        return self._fetch(request, on_sent, None)  # handed on: a coroutine around it would cost each page a frame
 
     def fetch_head(
         self, request: Request, limit: int, on_sent: Callable[[], None] | None = None

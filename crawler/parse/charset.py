@@ -131,7 +131,7 @@ def _euro(error: UnicodeError) -> tuple[str, int]:
     """A byte 0x80 alone is the euro sign of old Chinese pages. The Encoding Standard, 10.2.1."""
     if isinstance(error, UnicodeDecodeError) and error.object[error.start] == 0x80:
         return "€", error.start + 1
-    return codecs.replace_errors(error)  # type: ignore[return-value]
+    return codecs.replace_errors(error)  # type: ignore[return-value]  # bytes when it encodes, text here
 
 
 codecs.register_error("crawler.euro", _euro)

@@ -97,8 +97,8 @@ SHOP: Mapping[str, Answer] = {
 @pytest.fixture
 def site() -> Iterator[Any]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
-        server.url = f"http://127.0.0.1:{server.server_port}"  # type: ignore[attr-defined]
-        server.answers, server.asked = dict(SHOP), []  # type: ignore[attr-defined]
+        server.url = f"http://127.0.0.1:{server.server_port}"  # type: ignore[attr-defined]  # notes of this test on its server
+        server.answers, server.asked = dict(SHOP), []  # type: ignore[attr-defined]  # as above
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield server
@@ -246,7 +246,7 @@ async def test_a_big_sitemap_is_taken_in_a_piece_at_a_time() -> None:
         admitted.append(len(requests))
         return admit(requests, *args, **options)
 
-    crawl.frontier.admit = watched  # type: ignore[method-assign]
+    crawl.frontier.admit = watched  # type: ignore[method-assign]  # of this one frontier
     report = await crawl.run()
 
     assert (report.waiting, max(admitted)) == (20_000, 1_000)

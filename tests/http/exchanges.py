@@ -58,7 +58,7 @@ def date(moment: float) -> str:
 
 
 def X(section: str, title: str, given: Given, use: str, **rest: object) -> Exchange:
-    return Exchange(section, title, given, use, **rest)  # type: ignore[arg-type]
+    return Exchange(section, title, given, use, **rest)  # type: ignore[arg-type]  # fields of several types
 
 
 CC = "Cache-Control"

@@ -84,7 +84,7 @@ async def test_a_server_is_asked_what_the_rules_of_rfc_9111_say(mode: str, tmp_p
 def open_fetcher(mode: str, folder: Path, clock: list[float]) -> CachingFetcher:
     """One run's fetcher."""
     options = FetchOptions(allow_private_hosts=True)
-    store = CacheOptions(cache=mode)  # type: ignore[arg-type]
+    store = CacheOptions(cache=mode)  # type: ignore[arg-type]  # one of the table's words
     return CachingFetcher(HttpFetcher(options), store, Overrides(options), folder / "cache", lambda: clock[0])
 
 

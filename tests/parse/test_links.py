@@ -91,7 +91,7 @@ def test_the_level_is_a_setting_and_one_that_is_given_wins() -> None:
 
 def test_a_level_that_is_not_there_is_an_error() -> None:
     with pytest.raises(ValueError, match="there are: pages, resources, all"):
-        a_page("").links("page")  # type: ignore[arg-type]
+        a_page("").links("page")  # type: ignore[arg-type]  # the mistake that is meant
 
 
 RELATIONS = [
