@@ -22,6 +22,8 @@ import pytest
 from crashing import SETTINGS, Site, assert_exact, command, environment, lines, project, run, served
 
 PAGES = 300
+PACED = (*SETTINGS, "delay=0.005")
+"""A crawl that is still under way when a third of its pages have been asked for, however late that is seen."""
 RESUME = "crawl site.py --resume"
 CLOCK = """
 import sys, time
@@ -127,7 +129,7 @@ def database(folder: Path) -> Path:
 
 def interrupted(folder: Path, site: Site) -> bytes:
     """Begin a crawl, and interrupt it. Its dataset."""
-    with started(folder, command(site)) as process:
+    with started(folder, command(site, settings=PACED)) as process:
         until(lambda: site.hits.total() > site.pages // 3)
         process.send_signal(signal.SIGINT)
         code, err, _ = ended(process)
@@ -142,7 +144,7 @@ def interrupted(folder: Path, site: Site) -> bytes:
 def test_a_signal_ends_the_crawl_and_after_a_resume_no_page_was_asked_twice(number: int, tmp_path: Path) -> None:
     folder = project(tmp_path)
     with served(PAGES) as site:
-        with started(folder, loud(site)) as process:
+        with started(folder, loud(site, settings=PACED)) as process:
             until(lambda: site.hits.total() > PAGES // 3)
             process.send_signal(number)
             code, err, seconds = ended(process)
@@ -214,7 +216,7 @@ def test_a_crawl_that_is_killed_while_it_ends_is_gone_on_with(tmp_path: Path) ->
 
 def test_a_crawl_that_was_stopped_for_a_while_goes_on(tmp_path: Path) -> None:
     folder = project(tmp_path)
-    with served(PAGES) as site, started(folder, command(site)) as process:
+    with served(PAGES) as site, started(folder, command(site, settings=PACED)) as process:
         until(lambda: site.hits.total() > PAGES // 3)
         process.send_signal(signal.SIGSTOP)
         time.sleep(2)
@@ -248,7 +250,7 @@ def test_a_second_process_on_a_job_is_refused(more: tuple[str, ...], tmp_path: P
 def test_the_lock_of_a_killed_process_is_taken_over_without_a_word(tmp_path: Path) -> None:
     folder = project(tmp_path)
     with served(PAGES) as site:
-        with started(folder, command(site)) as process:
+        with started(folder, command(site, settings=PACED)) as process:
             until(lambda: site.hits.total() > PAGES // 3)
             process.kill()
             process.wait()
@@ -299,7 +301,9 @@ def test_an_output_behind_a_link_may_be_named_again_with_resume(tmp_path: Path) 
     (tmp_path / "elsewhere").mkdir()
     (folder / "link").symlink_to(tmp_path / "elsewhere")
     with served(PAGES) as site:
-        words = [str(folder / "link" / word) if word == "items.jsonl" else word for word in command(site)]
+        words = [
+            str(folder / "link" / word) if word == "items.jsonl" else word for word in command(site, settings=PACED)
+        ]
         with started(folder, words) as process:
             until(lambda: site.hits.total() > PAGES // 3)
             process.kill()
