@@ -1,0 +1,1 @@
+"""Servers to test spiders against, without internet."""
