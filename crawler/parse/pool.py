@@ -4,6 +4,7 @@ Rule 1: each process has an executor of its own. In one executor of many process
 future, and a hung one cannot be stopped.
 Rule 2: a process holds one page at a time; pages wait for a free process, as many as there are workers.
 Rule 3: only plain data crosses: the function is given by reference, its argument and answer are pickled.
+Rule 4: each has a bound on its memory: what a page makes of it is the process's end, not the machine's.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Annotated, Any, Generic, TypeVar
@@ -22,6 +25,9 @@ from typing import Annotated, Any, Generic, TypeVar
 from msgspec import Meta
 
 from crawler.errors import ParseProcessDied, ParseTimeout
+
+if sys.platform == "linux":
+    import resource
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
@@ -41,6 +47,11 @@ class PoolOptions:
     parse_timeout: Annotated[
         float, Meta(gt=0, description="seconds after which a parse process that gives no answer is killed")
     ] = 60.0
+    parse_memory: Annotated[
+        int, Meta(ge=64, le=1_048_576, description="MiB of memory that a parse process may take for its pages (Linux)")
+    ] = 2048
+    """Counted from when it is ready. Libraries that the spider imports are in it: numpy asks for some 100 MiB, the
+    largest ones for some 1,000."""
 
 
 class ParsePool(Generic[Task, Answer]):
@@ -57,7 +68,7 @@ class ParsePool(Generic[Task, Answer]):
         options: PoolOptions = PoolOptions(),
     ) -> None:
         self._work = work
-        self._start = (prepare, context)
+        self._start = (prepare, context, options.parse_memory * 1024 * 1024)
         self._timeout = options.parse_timeout
         self._idle: asyncio.LifoQueue[_Process | None] = asyncio.LifoQueue()
         self._processes: set[_Process] = set()
@@ -107,9 +118,9 @@ class ParsePool(Generic[Task, Answer]):
 class _Process:
     """An executor of one process."""
 
-    def __init__(self, prepare: Callable[[object], None], context: object) -> None:
+    def __init__(self, prepare: Callable[[object], None], context: object, memory: int) -> None:
         self._spawn = _Spawn()
-        self._executor = ProcessPoolExecutor(1, self._spawn, _begin, (prepare, context))
+        self._executor = ProcessPoolExecutor(1, self._spawn, _begin, (prepare, context, memory))
 
     @property
     def is_alive(self) -> bool:
@@ -158,10 +169,33 @@ class _Spawn(SpawnContext):
         return self.process
 
 
-def _begin(prepare: Callable[[object], None], context: object) -> None:
+def _begin(prepare: Callable[[object], None], context: object, memory: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the crawl decides what it means
     threading.Thread(target=_end_with_parent, daemon=True).start()
     prepare(context)
+    limit_memory(memory_now() + memory)
+
+
+def memory_now() -> int:
+    """Bytes that this process has for its data; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/statm", "rb") as statm:
+            return int(statm.read().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, AttributeError, ValueError):
+        return 0
+
+
+def limit_memory(most: int) -> None:
+    """Let this process have *most* bytes for its data (Linux's RLIMIT_DATA): beyond, an allocation fails. Where the
+    system keeps no such bound (macOS, Windows) nothing is done.
+    """
+    if sys.platform != "linux":
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
 def _end_with_parent() -> None:

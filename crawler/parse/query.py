@@ -7,6 +7,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from crawler.errors import SelectorError
+from crawler.parse.chain import Chain, chain_of
+from crawler.request import legible
 
 ELEMENT, ATTR, TEXT, DEEP_TEXT = range(4)
 """The element itself, an attribute, the text directly in it, all text inside: in this order they stand in a document."""
@@ -21,18 +23,31 @@ class Branch(NamedTuple):
     kind: int
     """What is wanted of the elements: ``ELEMENT``, ``ATTR``, ``TEXT`` or ``DEEP_TEXT``."""
     attr: str
+    chains: tuple[Chain, ...] = ()
+    """*css*, taken apart."""
+    risk: int = 0
+    """The highest of *chains*. 0: whatever the tree is, Lexbor finds them in no time."""
 
 
 @lru_cache(maxsize=1024)
 def compile_query(query: str) -> tuple[Branch, ...]:
     """A query as Lexbor can read it, and what is wanted of each element. Parts of one kind stay together.
 
-    :raises SelectorError: a pseudo-element other than ``::text`` and ``::attr(name)``
+    :raises SelectorError: a pseudo-element other than ``::text`` and ``::attr(name)``, or half a character
     """
+    if legible(query) != query:
+        raise SelectorError(f"the CSS query {query!r} has half a character in it")
     branches = [_branch(part, query) for part in _split(query)]
     if len({(branch.kind, branch.attr) for branch in branches}) == 1 and all(branch.css for branch in branches):
-        return (branches[0]._replace(css=", ".join(branch.css for branch in branches)),)
-    return tuple(branches)
+        branches = [branches[0]._replace(css=", ".join(branch.css for branch in branches))]
+    return tuple(with_chains(branch) for branch in branches)
+
+
+@lru_cache(maxsize=1024)
+def with_chains(branch: Branch) -> Branch:
+    """*branch*, its selector taken apart."""
+    chains = tuple(chain_of(part) for part in _split(branch.css))
+    return branch._replace(chains=chains, risk=max(chain.risk for chain in chains))
 
 
 def _branch(part: str, query: str) -> Branch:

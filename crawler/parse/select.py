@@ -1,6 +1,6 @@
 """Selecting from a page: ``css()`` with ``::text`` and ``::attr(name)``, as users of parsel know them.
 
-Together with page.py and extract.py the only file that imports selectolax. Its engine, Lexbor, builds the tree that a browser
+Together with page.py, extract.py and deep.py the only file that imports selectolax. Its engine, Lexbor, builds the tree that a browser
 builds.
 """
 
@@ -12,14 +12,20 @@ from typing import Any, TypeAlias, overload
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
-from crawler.errors import SelectorError
-from crawler.parse.query import ATTR, DEEP_TEXT, ELEMENT, TEXT, Branch, compile_query
+from crawler.errors import PageTooHeavy, SelectorError
+from crawler.parse.deep import in_stages
+from crawler.parse.query import ATTR, DEEP_TEXT, ELEMENT, TEXT, Branch, compile_query, with_chains
 
 _SPACE = regex.compile(r"\s+")
+_MANY = 250_000
+"""Results. More than that, and than the page has bytes, only elements in each other have: each those of all within."""
+_LONG = 32
+"""Characters. No element has so long a name, and selectolax refuses to look for one of a hundred."""
 
 
 Tree: TypeAlias = LexborHTMLParser
 Element: TypeAlias = LexborNode
+Unparsable: TypeAlias = SelectolaxError
 """selectolax's, for files that do not import it."""
 Wanted = Mapping[int, tuple[Branch, ...]]
 """The ``mem_id`` of an element -> what is wanted of it."""
@@ -137,7 +143,11 @@ class Selection(Sequence[Node]):
 
     def css(self, query: str) -> Selection:
         """Select inside each result."""
-        found = [inner for node in self._nodes for inner in node.css(query)]
+        found: list[Node] = []
+        for node in self._nodes:
+            found += node.css(query)
+            if len(found) > _MANY and len(found) > len(node.raw.parser.raw_html):
+                raise PageTooHeavy("", f"{query!r} has far too many results in elements that are in each other")
         return Selection(found)
 
     @overload
@@ -178,7 +188,7 @@ def first_texts(root: LexborHTMLParser | LexborNode, query: str) -> list[str] | 
     if len(branches) > 1:
         return []
     branch = branches[0]
-    if not branch.css:
+    if not branch.css or (branch.risk and _staged(root, branch) is not None):
         return []
     try:
         first = root.css_first(branch.css)
@@ -225,13 +235,24 @@ def elements(root: LexborHTMLParser | LexborNode, branch: Branch) -> list[Lexbor
     if not branch.css:
         node = root.root if isinstance(root, LexborHTMLParser) else root
         return [] if node is None else [node]
-    if branch.css.isalpha() and isinstance(root, LexborHTMLParser):
+    if len(branch.css) < _LONG and branch.css.isalpha() and isinstance(root, LexborHTMLParser):
         return root.tags(branch.css)  # a bare name, as in "a", needs no selector engine: 5 µs less on a page of 18 KB
+    is_easy = branch.risk == 0 or (branch.risk == 1 and getattr(root, "is_light", False))
+    if not is_easy and (staged := _staged(root, branch)) is not None:
+        return staged
     try:
         found: list[LexborNode] = root.css(branch.css)
     except SelectolaxError as error:
         raise SelectorError(f"the CSS query {branch.css!r} cannot be read") from error
     return _unique(found) if "," in branch.css else found
+
+
+def _staged(root: LexborHTMLParser | LexborNode, branch: Branch) -> list[LexborNode] | None:
+    """Those elements, if Lexbor had better not look for them itself."""
+    try:
+        return in_stages(root, branch)
+    except SelectolaxError as error:
+        raise SelectorError(f"the CSS query {branch.css!r} cannot be read") from error
 
 
 def _unique(nodes: list[LexborNode]) -> list[LexborNode]:
@@ -265,20 +286,22 @@ def _gather_mixed(root: LexborHTMLParser | LexborNode, branches: tuple[Branch, .
     for branch in sorted(branches, key=lambda branch: branch.kind):  # an element, its attributes, its texts
         for element in elements(root, branch):
             wanted[element.mem_id] = (*wanted.get(element.mem_id, ()), branch)
-    everything = Branch(", ".join(branch.css or "*" for branch in branches), ELEMENT, "")
+    everything = with_chains(Branch(", ".join(branch.css or "*" for branch in branches), ELEMENT, ""))
     return _in_order([element for element in elements(root, everything) if element.mem_id in wanted], wanted)
 
 
 def _in_order(found: list[LexborNode], wanted: Wanted) -> list[Node]:
     """What is wanted of each of *found*; where one contains others, their parts stand between its own."""
     nodes: list[Node] = []
+    outermost: dict[int, int] = {}
     index = 0
     while index < len(found):
         outer = found[index]
         index += 1
         begin = index
-        while index < len(found) and _contains(outer, found[index]):
-            index += 1
+        if not _is_leaf(outer):
+            while index < len(found) and _outermost(found[index], wanted, outermost) == outer.mem_id:
+                index += 1
         branches = wanted[outer.mem_id]
         if index == begin and len(branches) == 1:
             nodes += _yield(outer, branches[0])
@@ -287,14 +310,25 @@ def _in_order(found: list[LexborNode], wanted: Wanted) -> list[Node]:
     return nodes
 
 
-def _contains(outer: LexborNode, inner: LexborNode) -> bool:
-    child = outer.first_child
-    if child is None or (child.is_text_node and child.next is None):
-        return False  # a leaf, as most are
-    above = inner.parent
-    while above is not None and above.mem_id != outer.mem_id:
-        above = above.parent
-    return above is not None
+def _is_leaf(element: LexborNode) -> bool:
+    """Whether there is nothing but a text in it, as in most."""
+    child = element.first_child
+    return child is None or (child.is_text_node and child.next is None)
+
+
+def _outermost(inner: LexborNode, wanted: Wanted, known: dict[int, int]) -> int:
+    """The ``mem_id`` of the highest of *wanted* that *inner* is in, or is; 0: there is none. *known*: of what was passed."""
+    passed: list[int] = []
+    at: LexborNode | None = inner
+    while at is not None and at.mem_id not in known:
+        passed.append(at.mem_id)
+        at = at.parent
+    highest = 0 if at is None else known[at.mem_id]
+    for identity in reversed(passed):
+        if not highest and identity in wanted:
+            highest = identity
+        known[identity] = highest
+    return highest
 
 
 def _walk(outer: LexborNode, wanted: Wanted) -> Iterator[Node]:

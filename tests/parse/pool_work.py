@@ -97,3 +97,24 @@ def overlap(folder: str) -> int:
     count = len(list(Path(folder).iterdir()))
     mark.unlink()
     return count
+
+
+def allocate(mebibytes: int) -> int:
+    return len(bytearray(mebibytes * 1024 * 1024))
+
+
+def fall(order: tuple[int, str]) -> int:
+    """The number of *order*; or the end of this process, in one of three ways, the first time that it is asked for it."""
+    number, note = order
+    if note:
+        try:
+            os.close(os.open(note, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return number
+        if number % 3 == 2:
+            os._exit(7)
+        if number % 3:
+            signal.signal(signal.SIGSEGV, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGSEGV if number % 3 else signal.SIGKILL)
+        time.sleep(10)
+    return number

@@ -253,6 +253,54 @@ async def test_many_deaths_in_a_row_lose_nothing_else() -> None:
         assert [type(answer) for answer in answers] == kinds
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="others keep no such bound")
+async def test_a_process_has_a_bound_on_its_memory() -> None:
+    pool: ParsePool[int, int] = ParsePool(work.allocate, work.prepare, None, PoolOptions(1, 30.0, parse_memory=64))
+    try:
+        with pytest.raises(MemoryError):
+            await pool.run(200)
+        assert await pool.run(20) == 20 * 1024 * 1024
+    finally:
+        await pool.close()
+
+
+PAGES, DEATHS = (10_000, 1_000) if os.environ.get("ALL_DEATHS") else (200, 12)
+
+
+@pytest.mark.timeout(900 if os.environ.get("ALL_DEATHS") else 60)
+async def test_of_the_pages_of_processes_that_are_killed_none_is_lost_and_no_other_is_asked_for_twice(
+    tmp_path: Path,
+) -> None:
+    asked = 0
+    slowest = 0.0
+
+    async def until_answered(order: tuple[int, str]) -> int:
+        nonlocal asked, slowest
+        asked += 1
+        try:
+            return int(await pool.run(order))
+        except ParseProcessDied:
+            died = time.monotonic()
+            answer = await until_answered(order)
+            slowest = max(slowest, time.monotonic() - died)
+            return answer
+
+    orders = [
+        (number, str(tmp_path / str(number)) if number % (PAGES // DEATHS) == 0 else "") for number in range(PAGES)
+    ]
+    deadly = sum(note != "" for _, note in orders)
+    async with a_pool(work.fall, processes=2) as pool:
+        begin = 0
+        answers: list[int] = []
+        while begin < PAGES:  # as many at once as a crawl has workers
+            answers += await asyncio.gather(*map(until_answered, orders[begin : begin + 64]))
+            begin += 64
+        assert answers == list(range(PAGES))
+        assert asked == PAGES + deadly
+        assert slowest < 10.0
+        assert len(pool._processes) == 2
+
+
 CRAWL = """
 import asyncio, sys
 import pool_work
