@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from crawler.frontier.lanes import Lanes
 from crawler.frontier.lessons import Lessons
 from crawler.frontier.schedule import HostSchedule, Place
 from crawler.politeness.outage import Outages
 from crawler.politeness.pace import Manners, Politeness, is_address
+from crawler.politeness.stall import Stalls
 from crawler.request import Entry, hostname_of
 
 _AFTER_OTHERS = 0.001
@@ -20,15 +22,26 @@ _AFTER_OTHERS = 0.001
 class Courtesy:
     """Belongs to one frontier. Nothing is awaited."""
 
-    def __init__(self, manners: Manners, clock: Callable[[], float], address_of: Callable[[str], str]) -> None:
-        """*clock* is the event loop's; *address_of* gives the IP address of a host name, as far as it is known."""
+    def __init__(
+        self,
+        manners: Manners,
+        clock: Callable[[], float],
+        address_of: Callable[[str], str],
+        lanes: Lanes | None = None,
+    ) -> None:
+        """
+        :param clock: the event loop's
+        :param address_of: gives the IP address of a host name, as far as it is known
+        :param lanes: how many may be asked at once; None for any number
+        """
         self._manners = manners
         self._clock = clock
         self._address_of = address_of
         self._begun = clock()
-        self.schedule: HostSchedule[Entry] = HostSchedule(self._place_of)
+        self.schedule: HostSchedule[Entry] = HostSchedule(self._place_of, lanes)
         self.lessons = Lessons(manners)
         self.outages = Outages(manners.default.outage_patience)
+        self.stalls = Stalls()
         self.later: dict[int, float] = {}
         """Numbers of leases that are to be put back behind others of their host, and until when."""
         self._visits: dict[tuple[str, str], float] = {}
@@ -113,12 +126,28 @@ class Courtesy:
             self.schedule.probe(entry.host, is_probed=False)
             if reason == "timeout" and self.schedule.strained(entry.host):
                 self._slow_down(entry)
+            self._note_stall(entry, now)
             return False
         if rest > 0:
             self.schedule.probe(entry.host, is_probed=True)
             self.rest(entry, rest)
             self.later[entry.number] = now + rest + _AFTER_OTHERS
         return True
+
+    def _note_stall(self, entry: Entry, now: float) -> None:
+        begun = self.schedule.ignored(entry.host, entry, now)
+        if begun is None:
+            return
+        rest = self.stalls.stalled(entry.host, entry.number, begun, now)
+        self.schedule.probe(entry.host, is_probed=True)
+        if rest:
+            self.rest(entry, rest)
+            self.later[entry.number] = now + rest + _AFTER_OTHERS
+
+    def revive(self, entry: Entry) -> None:
+        """*entry*'s host may have kept others waiting for nothing, and does so no more."""
+        if self.stalls.answered(entry.host):
+            self.schedule.probe(entry.host, is_probed=False)
 
     def rest(self, entry: Entry, seconds: float) -> None:
         """Leave *entry*'s host alone for a while."""

@@ -14,6 +14,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
+from sys import maxsize
 from typing import Annotated, Literal
 
 import msgspec
@@ -21,15 +23,18 @@ from msgspec import Meta
 
 from crawler.frontier.budget import SiteBudget
 from crawler.frontier.courtesy import Courtesy
+from crawler.frontier.lanes import Lanes
 from crawler.frontier.store import Batch, Restored, Store
 from crawler.frontier.window import Window
+from crawler.http.addresses import PrivateHosts, is_private_host
 from crawler.outcome import Outcome, Verdict
 from crawler.politeness.pace import Manners
 from crawler.request import Entry, Request, hostname_of
+from crawler.traps.watch import Kind, Traps
 from crawler.urls.canonical import Canonical, canonical
 from crawler.urls.fingerprint import fingerprint, fingerprints
 from crawler.urls.scope import Scope
-from crawler.urls.url import address
+from crawler.urls.url import Address, address
 
 _SEED_WINDOW = 10_000
 """Waiting requests past which no more seeds are drawn: ``start()`` may yield millions."""
@@ -59,8 +64,8 @@ class Admission(msgspec.Struct):
     """New to the crawl. They are not in the frontier yet: see :meth:`Frontier.queue`."""
     duplicates: int
     skipped: list[tuple[str, str]]
-    """(reason, URL) of those that do not belong to the crawl: ``malformed``, ``out_of_scope``, ``too_deep`` or
-    ``site_budget``."""
+    """(reason, URL) of those that do not belong to the crawl: ``malformed``, ``out_of_scope``, ``private``, ``too_deep``,
+    ``site_budget``, ``trap``, ``trap_path`` or ``trap_hosts``."""
     too_deep: list[tuple[int, str]] = []
     """Fingerprint and URL of those that are past ``max_depth``."""
 
@@ -78,22 +83,32 @@ class Frontier:
         *,
         address_of: Callable[[str], str] = lambda hostname: "",
         site_of: Callable[[str], str] = lambda hostname: hostname,
+        permitted: PrivateHosts = PrivateHosts(),
+        traps: Traps | None = None,
+        width: int | None = None,
     ) -> None:
         """
         :param address_of: gives the IP address of a host name, as far as it is known
         :param site_of: gives the site that a host name belongs to: its registrable domain, or itself
+        :param permitted: the private hosts that any page may lead to
+        :param traps: what is left alone as endless; None for nothing
+        :param width: leases at once, beside those that are overdue (:mod:`crawler.frontier.lanes`); None for any number
         """
         self._store = store
         self._canonical = canonical
         self._keeps = store.keeps
         self._scope = scope
+        self._permitted = permitted
+        self._traps = traps
         self._manners = manners
         self._options = options
         self._loop = asyncio.get_running_loop()
-        self._courtesy = Courtesy(manners, self._loop.time, address_of)
+        self._lanes = Lanes(width or maxsize)
+        self._courtesy = Courtesy(manners, self._loop.time, address_of, self._lanes)
         self._schedule = self._courtesy.schedule
         self._lessons = self._courtesy.lessons
         self._outages = self._courtesy.outages
+        self._stalls = self._courtesy.stalls
         counts_sites = any(each.max_pages_per_site is not None for each in manners.all())
         self._sites = SiteBudget(manners, site_of) if counts_sites else None
         self._window = Window()
@@ -110,6 +125,10 @@ class Frontier:
         self._seeds_to_come = True
         self._leased = 0
         self._pages = 0
+        self._reserves = self._lanes.spare if width is not None else 0  # workers that were not called yet
+        self.call_worker: Callable[[], None] | None = None
+        """Brings one more worker, for whom there is something to do while others wait for hosts that are slow. Called
+        once for each overdue lease that there may be."""
         self.stopped: str | None = None
         """Why no more leases are given; None while they are."""
 
@@ -145,6 +164,8 @@ class Frontier:
             self._sites.restore(restored.sites)
         for hostname in restored.seed_hosts:
             self._scope.grow(hostname)
+            if self._traps is not None:
+                self._traps.welcome(hostname)
             if self._pages:
                 self._outages.remember(f"http://{hostname}")
                 self._outages.remember(f"https://{hostname}")
@@ -161,8 +182,9 @@ class Frontier:
         depth = 0 if parent is None else parent.depth + (not hop and not is_listing)
         referrer = "" if parent is None else parent.referrer if hop else parent.request.url
         redirects = (*parent.redirects, parent.request.url) if parent is not None and hop else ()
-        max_depth = self._options.max_depth
-        seed, admits, sites = self._store.seed, self._scope.admits, self._sites
+        may_enter = parent is None or parent.inside
+        objection_to = self._trap_rule(parent, hop=hop, is_listing=is_listing)
+        seed = self._store.seed
         marks = fingerprints(requests, seed, self._canonical)
         offered: list[Entry] = []
         deep: list[tuple[int, str]] = []
@@ -177,23 +199,66 @@ class Frontier:
                 skipped.append(("malformed", request.url))
                 continue
             if parent is None:
-                self._scope.grow(target.hostname)
-            if not admits(target.hostname):
-                skipped.append(("out_of_scope", request.url))
-            elif sites is not None and sites.is_spent(target.hostname):
-                skipped.append(("site_budget", request.url))
-            elif max_depth is not None and depth > max_depth:
-                skipped.append(("too_deep", request.url))
-                deep.append((fingerprint(target.href, request, seed, self._canonical), target.href))
-            else:
-                if request.url != target.href:
-                    request = request.replace(url=target.href)  # what robots.txt is asked about is what is fetched
-                    mark = fingerprint(target.href, request, seed, self._canonical)
-                offered.append(Entry(request, target.host, target.origin, mark, depth, 0, 0, redirects, referrer))
+                self._plant_at(target.hostname)
+            is_private = is_private_host(target.hostname)
+            objection = self._objection(target.hostname, depth, enters=is_private and not may_enter)
+            objection = objection or objection_to(request, target)
+            if objection:
+                skipped.append((objection, request.url))
+                if objection == "too_deep":
+                    deep.append((fingerprint(target.href, request, seed, self._canonical), target.href))
+                continue
+            if request.url != target.href:
+                request = request.replace(url=target.href)  # what robots.txt is asked about is what is fetched
+                mark = fingerprint(target.href, request, seed, self._canonical)
+            entry = Entry(request, target.host, target.origin, mark, depth, 0, 0, redirects, referrer)
+            entry.inside = is_private and may_enter
+            offered.append(entry)
         new = self._store.add(offered) if offered else []
         if hop and not new:
             new = [entry for entry in offered if self._returns(entry)]
         return Admission(new, duplicates + len(offered) - len(new), skipped, deep)
+
+    def _objection(self, hostname: str, depth: int, *, enters: bool) -> str:
+        """Why *hostname*, so deep, does not belong to the crawl, in one word; empty if it does. *enters* says that it is
+        private, and that a public page leads there.
+        """
+        if not self._scope.admits(hostname):
+            return "out_of_scope"
+        if enters and not self._permitted.may_have(hostname):
+            return "private"  # and it is not marked as seen: a private page may lead there yet
+        if self._sites is not None and self._sites.is_spent(hostname):
+            return "site_budget"
+        max_depth = self._options.max_depth
+        return "too_deep" if max_depth is not None and depth > max_depth else ""
+
+    def _plant_at(self, hostname: str) -> None:
+        """A seed names that host."""
+        self._scope.grow(hostname)
+        if self._traps is not None:
+            self._traps.welcome(hostname)
+
+    def _trap_rule(self, parent: Entry | None, *, hop: bool, is_listing: bool) -> Callable[[Request, Address], str]:
+        """Says why something that *parent* leads to is left alone as endless; "" if it is not. Nothing is that the user
+        asks for: a seed, where it redirects to, and what is not ``unique``.
+        """
+        traps = self._traps
+        if traps is None or parent is None or (hop and parent.is_seed):
+            return lambda request, target: ""
+        is_fed = traps.feeds(parent.request.url)
+
+        def objection(request: Request, target: Address) -> str:
+            if not request.unique:
+                return ""
+            return traps.objection(target.href, target.hostname, is_fed=is_fed, is_listed=is_listing)
+
+        return objection
+
+    def saw(self, entry: Entry, body: bytes, *, has_items: bool) -> Kind | None:
+        """The leased *entry* is a page. Its kind, if it is one that is left alone from now on."""
+        if self._traps is None or not entry.request.unique:
+            return None
+        return self._traps.saw(entry.request.url, entry.hostname, body, has_items=has_items)
 
     def _returns(self, entry: Entry) -> bool:
         """Whether it was redirected to a URL of its own chain, as by a page that sets a cookie and asks again."""
@@ -340,23 +405,40 @@ class Frontier:
         """
         return self._courtesy.miss(entry, reason)
 
+    def answered(self, entry: Entry, *, was_sent: bool = True) -> None:
+        """*entry*'s page has come, whatever it says; if it *was_sent* for, from its host, which is well then."""
+        self._schedule.answered(entry.host, entry, self._loop.time(), was_sent=was_sent)
+        if was_sent and self._stalls:
+            self._courtesy.revive(entry)
+
+    def gives_up(self, entry: Entry) -> bool:
+        """Whether *entry*'s host has kept too many requests waiting for nothing to be sent another one."""
+        return bool(self._stalls) and self._stalls.gives_up(entry.host, self._loop.time())
+
     def rest(self, entry: Entry, seconds: float) -> None:
         """Leave *entry*'s host alone for a while."""
         self._courtesy.rest(entry, seconds)
 
     @property
     def has_news(self) -> bool:
-        """Whether there is something to tell of outages."""
-        return bool(self._outages.news)
+        """Whether there is something to tell of outages, or of hosts that were given up."""
+        return bool(self._outages.news or self._stalls.news)
 
     def news(self) -> list[str]:
-        """What there is to tell of outages since this was last called, in lines for the person."""
-        told, self._outages.news = self._outages.news, []
+        """What there is to tell of them since this was last called, in lines for the person."""
+        told = self._outages.news + self._stalls.news
+        self._outages.news, self._stalls.news = [], []
         return told
 
-    def is_over_budget(self, entry: Entry) -> bool:
-        """Whether the site of the leased *entry* has had as many pages fetched as it may."""
-        return self._sites is not None and not self._sites.has_room(entry)
+    def leaves_out(self, entry: Entry) -> str:
+        """Why the leased *entry* is not asked for after all, in one word: ``site_budget``, if its site has had as many
+        pages fetched as it may, or ``trap``, if its kind of pages turned out to be endless since it was discovered.
+        """
+        if self._sites is not None and not self._sites.has_room(entry):
+            return "site_budget"
+        traps, request = self._traps, entry.request
+        is_spent = traps is not None and traps.is_spent(request.url, entry.hostname, entry.referrer)
+        return "trap" if is_spent and request.unique else ""
 
     def put_back(self, entry: Entry, *, sent: bool = True) -> None:
         """End the lease of *entry* without an outcome: it goes first again (its robots.txt was asked instead), or
@@ -383,6 +465,9 @@ class Frontier:
             self._pages += 1
         if outcome.discovered:
             self.queue(outcome.discovered)
+        later = self._courtesy.later
+        if later:
+            outcome.due = max(outcome.due, later.pop(entry.number, 0.0))
         if outcome.verdict is Verdict.RETRY:
             self._schedule.add_later(entry.host, entry, entry.key, outcome.due)
         else:
@@ -415,6 +500,8 @@ class Frontier:
         if self.stopped is not None or not self._within_budget():
             return None
         now = self._looked_at = self._loop.time()
+        if not self._lanes.has_room(now):
+            return None
         if self._outages.is_ours and not self._outages.may_probe(now, self._leased):
             return None
         entry = self._schedule.take(now)
@@ -467,7 +554,9 @@ class Frontier:
                 self.stopped = "max_pages"
         if self.stopped is not None:
             self._dismiss()
-        elif self._workers and self._within_budget():
+        elif not self._workers:
+            self._call_reserves()
+        elif self._within_budget():
             self._arm_timer()
 
     def _hand_out(self) -> None:
@@ -489,8 +578,23 @@ class Frontier:
             self._timer.cancel()
             self._timer = None
 
+    def _call_reserves(self) -> None:
+        """All workers are busy. If some of them wait for slow hosts, others are to work for the rest meanwhile."""
+        if not self._reserves:
+            return
+        called = self._lanes.spare - self._reserves
+        if self._lanes.overdue > called and self.call_worker is not None:
+            for _ in range(min(self._lanes.overdue - called, self._reserves)):
+                self._reserves -= 1
+                self.call_worker()
+        look_at = self._lanes.look_at
+        if self._reserves and look_at < inf and (self._timer is None or self._timer_due > look_at):
+            self._set_timer(look_at)
+
     def _arm_timer(self) -> None:
         due = self._schedule.next_ready()
+        if not self._lanes.has_room(self._looked_at):
+            due = self._lanes.look_at if self._lanes.look_at < inf else None
         if self._outages.is_ours:
             due = self._outages.next_look(due, self._looked_at, self._leased)  # what was not due then may be by now
         if self._timer is not None:
@@ -499,11 +603,17 @@ class Frontier:
             self._timer.cancel()
             self._timer = None
         if due is not None:
-            self._timer = self._loop.call_at(due, self._on_timer)
-            self._timer_due = due  # uvloop's handle for a time that has all but come does not tell it
+            self._set_timer(due)
+
+    def _set_timer(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(due, self._on_timer)
+        self._timer_due = due  # uvloop's handle for a time that has all but come does not tell it
 
     def _on_timer(self) -> None:
         self._timer = None
+        self._lanes.age(self._loop.time())
         self._settle()
 
     def _give_back(self, waiter: asyncio.Future[Entry | None]) -> None:

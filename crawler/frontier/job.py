@@ -22,6 +22,8 @@ from crawler.frontier.schema import FILE, connect, create, insert, reading, sign
 from crawler.outcome import Tally
 
 LOCK = "lock"
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+"""The lock is written to: through a link that somebody has put there, another file would be. Windows has no such flag."""
 _TRIES = 10
 """Tries to get the lock, 0.02 s apart."""
 FOLDER = ".crawl"
@@ -36,7 +38,9 @@ class Spec(msgspec.Struct):
     """How the spider was named: ``books``, ``spiders/books.py``."""
     args: dict[str, Any] = {}  # Any: plain data
     sets: dict[str, Any] = {}  # Any: plain data
-    """``--set`` of the command line, limits included."""
+    """``--set`` of the command line, limits included; without those of ``withheld``."""
+    withheld: list[str] = []
+    """Names of those that have secrets in them, which are not written down."""
     settings: dict[str, Any] = {}  # Any: plain data
     """Every setting, as it was resolved."""
     allowed_hosts: list[str] = []
@@ -134,7 +138,7 @@ class Job:
         """The lock file, and whether it is ours now."""
         tries = 0
         while True:
-            lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+            lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o600)
             if not _lock(lock):
                 tries += 1
                 if tries > _TRIES:

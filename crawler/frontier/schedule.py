@@ -6,6 +6,7 @@ Rule 2: a host with a pause starts one request at a time: the next one is due a 
 Rule 3: a host's pause is the longer one of two: its *floor* only rises, what is *extra* may fall again.
 Rule 4: hosts at one address share a spacing of their own, which holds as Rule 2 does.
 Rule 5: every item taken is finished once.
+Rule 6: a host that keeps others waiting waits itself, as :mod:`crawler.frontier.lanes` says.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
 from math import inf
+from sys import maxsize
 from typing import Generic, TypeVar
+
+from crawler.frontier.lanes import PROMPT, Lanes, Standing
 
 T = TypeVar("T")
 Key = tuple[int, int]
@@ -47,6 +51,7 @@ class _Address(Generic[T]):
 class _Host(Generic[T]):
     __slots__ = (
         "address",
+        "answered_at",
         "crowd",
         "extra",
         "floor",
@@ -67,6 +72,7 @@ class _Host(Generic[T]):
         "refusals",
         "running",
         "running_then",
+        "standing",
         "waiting",
     )
 
@@ -89,6 +95,8 @@ class _Host(Generic[T]):
         self.later = 0  # of its items, how many wait for their time
         self.ready_at = 0.0
         self.left_at = -inf  # when something last left for it
+        self.answered_at = -inf  # when something of it last came
+        self.standing = Standing.UNPROVEN
         self.launching: T | None = None
         self.refusals = 0
         self.running_then = 0  # of those that ran when it was last strained, how many run still
@@ -101,9 +109,14 @@ class _Host(Generic[T]):
 class HostSchedule(Generic[T]):
     """Items waiting under their hosts. All times are seconds of one clock."""
 
-    def __init__(self, place_of: Callable[[str], Place | None] = lambda host: None) -> None:
-        """*place_of* gives a host's address; None if it may be asked as often as one likes."""
+    def __init__(self, place_of: Callable[[str], Place | None] = lambda host: None, lanes: Lanes | None = None) -> None:
+        """
+        :param place_of: gives a host's address; None if it may be asked as often as one likes
+        :param lanes: what runs, told apart by its ``id()``; None if any number may
+        """
         self._hosts: dict[str, _Host[T]] = {}
+        self._lanes = lanes or Lanes(maxsize)
+        self._deferred: deque[_Host[T]] = deque()
         self._place_of = place_of
         self._addresses: dict[str, _Address[T]] = {}
         self._called: list[tuple[float, int, _Address[T]]] = []
@@ -288,7 +301,7 @@ class HostSchedule(Generic[T]):
         if self._delayed or self._resting or self._called:
             self._wake(now)
         turn = self._turn
-        while turn:
+        while turn or self._undefer():
             host = turn.popleft()
             host.queued = False
             address = host.address
@@ -302,14 +315,30 @@ class HostSchedule(Generic[T]):
                 address.parked.append(host)
                 self._call(address)
                 continue
+            elif host.standing < PROMPT and self._lanes.defers(host.standing, host.running):
+                self._defer(host)
             else:
-                return self._launch(host)
+                return self._launch(host, now)
             if address is not None and address.parked and address.is_free(now):
                 turn.appendleft(address.parked.popleft())  # it was this one's turn there, too
         return None
 
-    def _launch(self, host: _Host[T]) -> T:
+    def _defer(self, host: _Host[T]) -> None:
+        """If something of *host* runs, its end brings it back into the turn; if nothing does, room does."""
+        if not host.running:
+            host.queued = True
+            self._deferred.append(host)
+
+    def _undefer(self) -> bool:
+        """Whether one of those without anything running has its turn again."""
+        if not self._deferred or self._lanes.keeps_places:
+            return False
+        self._turn.append(self._deferred.popleft())
+        return True
+
+    def _launch(self, host: _Host[T], now: float) -> T:
         item = heappop(host.waiting)[2]
+        self._lanes.begin(id(item), host, now)
         self._waiting -= 1
         host.running += 1
         if host.pause > 0:
@@ -359,6 +388,7 @@ class HostSchedule(Generic[T]):
     def finish(self, host: str, item: T, now: float | None) -> None:
         """*item* runs no more. With *now* None it was never sent, so that no pause follows it."""
         known = self._hosts[host]
+        self._lanes.end(id(item))
         if known.launching is item:
             known.launching = None
             if now is not None:
@@ -422,6 +452,22 @@ class HostSchedule(Generic[T]):
         """Leave *host* alone until then."""
         known = self._hosts[host]
         known.ready_at = max(known.ready_at, until)
+
+    def answered(self, host: str, item: T, now: float, *, was_sent: bool = True) -> None:
+        """Something came for *item*, which goes on running; if it *was_sent* for, from its host."""
+        is_prompt = self._lanes.answered(id(item), now)
+        if not was_sent:
+            return
+        known = self._hosts[host]
+        known.answered_at = now
+        if is_prompt and known.standing < PROMPT:
+            known.standing = PROMPT
+            self._enqueue(known)
+
+    def ignored(self, host: str, item: T, now: float) -> float | None:
+        """Since when *item* has run, if it is overdue and nothing of *host* has come meanwhile."""
+        begun = self._lanes.ignored_since(id(item), now)
+        return begun if begun is not None and begun >= self._hosts[host].answered_at else None
 
     def next_ready(self) -> float | None:
         """When :meth:`take` may have something that it does not have now; None if time alone changes nothing."""

@@ -19,7 +19,7 @@ from crawler.request import Entry, Request
 from crawler.urls.url import address
 
 FILE = "frontier.sqlite3"
-VERSION = 2
+VERSION = 3
 """Raised with each change that an older program could not read."""
 _BUSY_SECONDS = 5.0
 _CACHE_KIB = 64 * 1024
@@ -138,7 +138,7 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise StoreError(str(path), *_words(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError) as error:  # a ValidationError is the first, too
+    except (ValueError, KeyError) as error:  # msgspec's own, and what is no text, no number or no table of marks
         raise StoreError(str(path), "it holds something else than was written", True) from error
     except OSError as error:
         raise StoreError(str(path), error.strerror or str(error)) from error
@@ -204,7 +204,7 @@ def delete(connection: sqlite3.Connection, table: str, numbers: Sequence[int], k
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(tuple[Request, int, int, int, int, tuple[str, ...], str]).decode
+_decode = msgspec.msgpack.Decoder(tuple[Request, int, int, int, int, tuple[str, ...], str, bool]).decode
 
 
 def pack(entry: Entry) -> bytes:
@@ -218,6 +218,7 @@ def pack(entry: Entry) -> bytes:
             entry.taken,
             entry.redirects,
             entry.referrer,
+            entry.inside,
         )
     )
 
@@ -229,7 +230,7 @@ def waiting_row(entry: Entry) -> tuple[int, str, int, int, bytes]:
 
 def entry_of(number: int, host: str, fingerprint: int, data: bytes) -> Entry:
     """The entry that :func:`waiting_row` wrote."""
-    request, depth, attempts, process_losses, taken, redirects, referrer = _decode(data)
+    request, depth, attempts, process_losses, taken, redirects, referrer, inside = _decode(data)
     target = address(request.url)
     origin = target.origin if target is not None else ""
     return Entry(
@@ -244,6 +245,7 @@ def entry_of(number: int, host: str, fingerprint: int, data: bytes) -> Entry:
         referrer,
         taken,
         number,
+        inside,
     )
 
 

@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from crawler.frontier.lanes import Lanes
 from crawler.frontier.schedule import HostSchedule
 
 HOSTS = ["a.example", "b.example", "c.example"]
@@ -971,3 +972,152 @@ def test_a_host_that_was_visited_alone_is_left_alone_and_then_forgotten() -> Non
     assert schedule.visit("b", 4.0, 2.0) == 4.0
     assert schedule.take(9.0) is None
     assert schedule.hosts == 0
+
+
+# --- hosts that keep others waiting ---
+
+
+def in_lanes(width: int, proven: str = "", **items: str) -> tuple[HostSchedule[str], Lanes]:
+    """As :func:`known`, but no more than *width* run at once, beside the overdue ones. The *proven* host has answered."""
+    lanes = Lanes(width)
+    schedule: HostSchedule[str] = HostSchedule(lanes=lanes)
+    for host in items:
+        add(schedule, host, intern(f"{host}/robots.txt"), priority=1000)
+    robots = {host: schedule.take(0.0) or "" for host in items}
+    for host, letters in items.items():
+        for letter in letters:
+            add(schedule, host, intern(letter))
+        schedule.set_limits(host, robots[host], 8, 0.0)
+        if host == proven:
+            schedule.answered(host, robots[host], 0.0)
+    for host in items:
+        schedule.finish(host, robots[host], None)
+    return schedule, lanes
+
+
+def given(schedule: HostSchedule[str], lanes: Lanes, now: float) -> str:
+    """Everything that may be asked at *now*, as a frontier gives it."""
+    letters = ""
+    while lanes.has_room(now) and (item := schedule.take(now)) is not None:
+        letters += item
+    return letters
+
+
+def answer(schedule: HostSchedule[str], host: str, items: str, now: float) -> None:
+    for item in items:
+        schedule.answered(host, intern(item), now)
+        schedule.finish(host, intern(item), now)
+
+
+def test_what_is_overdue_takes_the_place_of_no_other() -> None:
+    schedule, lanes = in_lanes(4, "a", a="abcdefgh", b="ij")
+    assert given(schedule, lanes, 0.0) == "aibc"
+    assert given(schedule, lanes, 0.9) == ""
+
+    assert len(given(schedule, lanes, 1.0)) == 2  # of four that are overdue three do not count, and one place is kept
+    assert (lanes.overdue, lanes.taken) == (4, 3)
+    assert given(schedule, lanes, 5.0) == ""
+
+
+def test_what_was_answered_in_time_takes_its_place_until_its_end() -> None:
+    schedule, lanes = in_lanes(2, a="abcd")
+    assert given(schedule, lanes, 0.0) == "ab"
+    schedule.answered("a", intern("a"), 0.5)
+
+    assert given(schedule, lanes, 10.0) == "c"  # in the place of the other one
+
+    schedule.finish("a", intern("a"), 10.0)
+    assert given(schedule, lanes, 10.0) == "d"
+
+
+def test_one_place_alone_is_never_two() -> None:
+    schedule, lanes = in_lanes(1, a="ab")
+
+    assert given(schedule, lanes, 0.0) + given(schedule, lanes, 100.0) == "a"
+
+
+def test_while_places_are_short_a_host_that_has_given_nothing_yet_is_asked_for_one_thing() -> None:
+    schedule, lanes = in_lanes(6, a="abcdef", b="ghijkl")
+    assert given(schedule, lanes, 0.0) == "agbh"  # half of the places are taken with the third
+
+    answer(schedule, "a", "a", 0.1)
+
+    assert given(schedule, lanes, 0.1) == "cde"
+    assert lanes.taken == 6
+
+
+def test_a_host_without_others_beside_it_is_asked_for_as_many_as_it_may_be() -> None:
+    schedule, lanes = in_lanes(64, a="abcdefghij")
+
+    assert given(schedule, lanes, 0.0) == "abcdefgh"
+    assert given(schedule, lanes, 2.0) == ""
+    answer(schedule, "a", "ab", 2.0)
+
+    assert given(schedule, lanes, 2.0) == "ij"
+
+
+def test_what_is_asked_of_a_slow_host_does_not_count_from_its_begin() -> None:
+    schedule, lanes = in_lanes(8, a="abc")
+    assert given(schedule, lanes, 0.0) == "abc"
+    lanes.age(1.0)
+    answer(schedule, "a", "a", 1.5)
+    assert (lanes.overdue, lanes.taken) == (2, 0)
+
+    add(schedule, "a", intern("d"))
+    assert given(schedule, lanes, 1.5) == "d"
+    assert (lanes.overdue, lanes.taken) == (3, 0)
+    answer(schedule, "a", "d", 1.6)  # it is quick again
+    add(schedule, "a", intern("e"))
+    assert given(schedule, lanes, 1.6) == "e"
+
+    assert (lanes.overdue, lanes.taken) == (2, 1)
+
+
+def test_when_overdue_ones_are_everywhere_a_quarter_of_the_places_is_left_for_quick_hosts() -> None:
+    slow = {f"s{number}": letter for number, letter in enumerate("abcdefghijklmnopqrst")}
+    schedule, lanes = in_lanes(8, "good", good="0", **slow)
+    first = given(schedule, lanes, 0.0)
+    schedule.answered("good", intern("0"), 0.1)
+    first += given(schedule, lanes, 1.0) + given(schedule, lanes, 2.0)
+    assert (len(first), lanes.overdue, lanes.taken) == (13, 12, 6)
+    assert given(schedule, lanes, 3.0) == ""
+
+    for letter in "1234":
+        add(schedule, "good", intern(letter))
+
+    assert given(schedule, lanes, 3.0) == "12"
+
+
+def test_hosts_that_had_to_wait_have_their_turn_when_there_is_room() -> None:
+    schedule, lanes = in_lanes(4, "", **{f"s{number}": letter for number, letter in enumerate("abcdefghij")})
+    first = given(schedule, lanes, 0.0) + given(schedule, lanes, 1.0) + given(schedule, lanes, 2.0)
+    assert (len(first), given(schedule, lanes, 3.0)) == (6, "")  # three overdue, and three of four places
+
+    for letter in first:
+        schedule.finish(f"s{'abcdefghij'.index(letter)}", intern(letter), 3.0)
+    rest = given(schedule, lanes, 3.0)
+
+    assert sorted(first + rest) == list("abcdefghij")[: len(first + rest)]
+    assert len(rest) == 4
+
+
+def test_what_ended_leaves_nothing_in_the_lanes() -> None:
+    schedule, lanes = in_lanes(8, a="abc", b="def")
+    items = given(schedule, lanes, 0.0)
+    lanes.age(1.0)
+
+    for item in items:
+        schedule.finish("a" if item in "abc" else "b", intern(item), 2.0)
+
+    assert (lanes.overdue, lanes.taken, lanes._waited_for, lanes._running) == (0, 0, {}, 0)
+
+
+def test_a_request_is_ignored_if_it_waits_in_vain_while_nothing_of_its_host_comes() -> None:
+    schedule, lanes = in_lanes(8, a="ab", b="c")
+    given(schedule, lanes, 0.0)
+    assert schedule.ignored("a", intern("a"), 0.9) is None
+
+    assert schedule.ignored("a", intern("a"), 1.0) == 0.0
+    schedule.answered("a", intern("b"), 5.0)
+    assert schedule.ignored("a", intern("a"), 6.0) is None
+    assert schedule.ignored("b", intern("c"), 6.0) == 0.0

@@ -20,7 +20,7 @@ from crawler.errors import JobError, JobLocked, StoreError
 from crawler.frontier import schema
 from crawler.frontier.job import FOLDER, Job, Spec, jobs_in
 from crawler.frontier.ledger import put_back
-from crawler.frontier.schema import connect, delete, insert, reading
+from crawler.frontier.schema import VERSION, connect, delete, insert, reading
 from crawler.frontier.sqlite import SqliteStore
 from crawler.frontier.store import Batch, Learned, Want
 from crawler.outcome import Failure, Outcome, Record, Tally, Verdict
@@ -302,9 +302,9 @@ async def test_a_database_without_one_of_its_tables_is_said_to_be_damaged(job: J
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        ("UPDATE meta SET value = 3 WHERE key = 'version'", "format 3, not 2"),
-        ("UPDATE meta SET value = 0 WHERE key = 'version'", "format 0, not 2"),
-        ("DELETE FROM meta WHERE key = 'version'", "format none, not 2"),
+        (f"UPDATE meta SET value = {VERSION + 1} WHERE key = 'version'", f"format {VERSION + 1}, not {VERSION}"),
+        ("UPDATE meta SET value = 0 WHERE key = 'version'", f"format 0, not {VERSION}"),
+        ("DELETE FROM meta WHERE key = 'version'", f"format none, not {VERSION}"),
     ],
 )
 async def test_a_database_of_another_version_is_left_as_it_is(job: Job, change: str, found: str) -> None:
