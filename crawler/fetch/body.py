@@ -9,14 +9,21 @@ from aiohttp import ClientResponse, StreamReader, hdrs
 
 from crawler.errors import BodyTooLarge, MalformedResponse, TruncatedBody
 from crawler.fetch.coding import STEP, Decoder, Undecodable, decoder_of
+from crawler.fetch.deadline import Deadline
+from crawler.fetch.room import Room
 
 _DRAIN = 64 * 1024
 """Bytes of a redirect's body that are read to keep its connection; a longer one costs the connection."""
+_DRAIN_SECONDS = 1.0
+"""So does a slower one. A new connection takes less."""
 
 
-async def read_body(answer: ClientResponse, url: str, limit: int) -> bytes:
+async def read_body(
+    answer: ClientResponse, url: str, limit: int, room: Room | None = None, deadline: Deadline | None = None
+) -> bytes:
     """The body, unpacked; no more than *limit* bytes and one step of a decoder are ever held.
 
+    :param room: what all who read have together; the calling task gives back what it takes of that. It takes a *deadline*
     :raises BodyTooLarge: it has more than *limit* bytes, or says so
     :raises TruncatedBody: its packed stream has no end
     :raises MalformedResponse: it cannot be unpacked
@@ -27,8 +34,8 @@ async def read_body(answer: ClientResponse, url: str, limit: int) -> bytes:
     try:
         decoder = _decoder_for(answer)
         if decoder is None:
-            return await _plain(answer.content, url, limit)
-        return await _unpacked(answer.content, decoder, url, limit)
+            return await _plain(answer.content, _Size(url, limit, room, deadline))
+        return await _unpacked(answer.content, decoder, _Size(url, limit, room, deadline))
     except Undecodable as error:
         raise _malformed(url, error) from error
 
@@ -59,8 +66,9 @@ async def drain(answer: ClientResponse) -> bytes:
     length = answer.content_length
     if length is not None and length <= _DRAIN:
         try:
-            while await answer.content.readany():
-                pass
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while await answer.content.readany():
+                    pass
         except (aiohttp.ClientError, TimeoutError):
             pass  # what matters, the Location, has come
     return b""
@@ -76,28 +84,56 @@ def _decoder_for(answer: ClientResponse) -> Decoder | None:
     return decoder_of(answer.headers.getall(hdrs.CONTENT_ENCODING))
 
 
-async def _plain(content: StreamReader, url: str, limit: int) -> bytes:
+class _Size:
+    """What a body has, so far."""
+
+    __slots__ = ("_counted", "_deadline", "_room", "limit", "unnoticed", "url")
+
+    def __init__(self, url: str, limit: int, room: Room | None, deadline: Deadline | None) -> None:
+        self.url = url
+        self.limit = limit
+        self.unnoticed = limit if room is None else min(limit, room.free)
+        """Bytes past which :meth:`note` is to be called."""
+        self._room = room
+        self._deadline = deadline
+        self._counted = 0
+
+    async def note(self, size: int) -> None:
+        """The body has *size* bytes by now. Waits while there is no room for more.
+
+        :raises BodyTooLarge: those are too many
+        """
+        if size > self.limit:
+            raise _too_large(self.url, self.limit)
+        if self._room is not None and self._deadline is not None:
+            more, self._counted = size - self._counted, size
+            await self._room.take(more, self._deadline)
+
+
+async def _plain(content: StreamReader, bound: _Size) -> bytes:
     pieces = []
     size = 0
+    unnoticed = bound.unnoticed
     while piece := await content.readany():
         size += len(piece)
-        if size > limit:
-            raise _too_large(url, limit)
+        if size > unnoticed:
+            await bound.note(size)
         pieces.append(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-async def _unpacked(content: StreamReader, decoder: Decoder, url: str, limit: int) -> bytes:
+async def _unpacked(content: StreamReader, decoder: Decoder, bound: _Size) -> bytes:
     pieces = []
     size = packed = rested = 0
+    url, limit, unnoticed = bound.url, bound.limit, bound.unnoticed
     while raw := await content.readany():
         packed += len(raw)
         if packed > limit + limit // 16 + 1024:  # what cannot be packed grows a little; junk after the end counts, too
             raise _too_large(url, limit)
         for piece in decoder.unpack(raw):
             size += len(piece)
-            if size > limit:
-                raise _too_large(url, limit)
+            if size > unnoticed:
+                await bound.note(size)
             pieces.append(piece)
             if size - rested >= STEP:
                 rested = size

@@ -26,7 +26,7 @@ from crawler.fetch.suffixes import public_suffixes
 from crawler.http import caching
 from crawler.http.caching import Stored
 from crawler.http.cookies import CookieJar
-from crawler.http.credentials import read_credentials
+from crawler.http.credentials import is_secret, read_credentials
 from crawler.politeness.overrides import Overrides
 from crawler.politeness.retry import RETRYABLE_STATUSES
 from crawler.request import Request
@@ -76,22 +76,23 @@ class CachingFetcher:
         self._answer: _Mode = self._replay if self._replays else self._revalidate
         self._turns: OrderedDict[Key, int] = OrderedDict()
 
-    async def fetch(self, request: Request, on_sent: OnSent = None) -> Response:
+    async def fetch(self, request: Request, on_sent: OnSent = None, inside: bool = False) -> Response:
         """As :meth:`Fetcher.fetch`. *on_sent* is not called for what nobody was asked for."""
         if caching.takes_part(request):
-            return await self._answer(request, self._fields(request), partial(self._inner.fetch, on_sent=on_sent))
-        response = await self._inner.fetch(request, on_sent)
+            ask = partial(self._inner.fetch, on_sent=on_sent, inside=inside)
+            return await self._answer(request, self._fields(request), ask)
+        response = await self._inner.fetch(request, on_sent, inside)
         for url in caching.invalidated(request, response):
             self._store.purge(_digest(url.partition("#")[0]))
         return response
 
-    async def fetch_head(self, request: Request, limit: int, on_sent: OnSent = None) -> Response:
+    async def fetch_head(self, request: Request, limit: int, on_sent: OnSent = None, inside: bool = False) -> Response:
         """Like :meth:`HeadFetcher.fetch_head`. That is for a robots.txt, which is believed for a day and no longer (RFC
         9309, section 2.4), whatever its headers say: its server is asked, unless a recording is replayed.
         """
         if not isinstance(self._inner, HeadFetcher):
-            return await self.fetch(request, on_sent)
-        ask = partial(self._inner.fetch_head, limit=limit, on_sent=on_sent)
+            return await self.fetch(request, on_sent, inside)
+        ask = partial(self._inner.fetch_head, limit=limit, on_sent=on_sent, inside=inside)
         return await (self._replay(request, self._fields(request), ask) if self._replays else ask(request))
 
     def _fields(self, request: Request) -> Headers:
@@ -106,7 +107,7 @@ class CachingFetcher:
             return sent
         fields = Headers(sent)
         if credentials is not None:
-            fields["Authorization"] = credentials
+            fields[credentials.name] = credentials.value
         fields.update(request.headers)
         return fields
 
@@ -230,9 +231,6 @@ class CachingFetcher:
     def address_of(self, hostname: str) -> str:
         return self._inner.address_of(hostname)
 
-    def trust(self, hostname: str) -> None:
-        self._inner.trust(hostname)
-
     def new_cookies(self) -> list[Cookie]:
         return self._inner.new_cookies()
 
@@ -272,7 +270,8 @@ def _asking(request: Request, kept: Kept | None) -> Request:
 def _key_of(request: Request, fields: Headers) -> Key:
     """Who asks for what: the method, the session and the credentials make another visitor."""
     url = _digest(request.url.partition("#")[0])
-    credentials = [fields.get("Authorization"), fields.get("Cookie"), request.cookies or None]
+    secrets = sorted((name.lower(), value) for name, value in fields.items() if is_secret(name))
+    credentials = [secrets or None, request.cookies or None]
     if request.method == "GET" and not request.session and not any(credentials):
         return Key(url, b"")
     visitor = msgspec.json.encode((request.method, request.session, credentials), order="deterministic")

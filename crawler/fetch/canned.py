@@ -25,7 +25,9 @@ class CannedFetcher:
         self.requests: list[Request] = []
         self.is_closed = False
 
-    async def fetch(self, request: Request, on_sent: Callable[[], None] | None = None) -> Response:
+    async def fetch(
+        self, request: Request, on_sent: Callable[[], None] | None = None, inside: bool = False
+    ) -> Response:
         self.is_closed = False
         self.requests.append(request)
         if on_sent is not None:
@@ -42,9 +44,6 @@ class CannedFetcher:
 
     def address_of(self, hostname: str) -> str:
         return ""
-
-    def trust(self, hostname: str) -> None:
-        """Nothing is dialled."""
 
     def new_cookies(self) -> list[Cookie]:
         return []

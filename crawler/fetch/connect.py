@@ -54,8 +54,12 @@ class ProxyTrouble(Exception):  # an error of ours in the library's hands: nobod
         """Whether the proxy is to blame: if not, it has told that it cannot reach the host."""
 
 
-def connector_of(guard: Guard, resolver: Resolver) -> TCPConnector:
-    """Kept connections straight to hosts. Their number is not bounded here: the frontier bounds the requests."""
+def connector_of(guard: Guard | None, resolver: Resolver) -> TCPConnector:
+    """Kept connections straight to hosts, as *guard* permits. Their number is not bounded here: the frontier bounds the
+    requests.
+
+    A kept connection asks no guard when it is used again, so requests that may reach more have a connector of their own.
+    """
     raise_descriptor_limit()
     return TCPConnector(socket_factory=guard, resolver=resolver, **_COMMON)
 

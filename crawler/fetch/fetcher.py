@@ -9,6 +9,7 @@ from typing import Annotated, Any, Protocol
 
 from msgspec import Meta
 
+from crawler.http.addresses import read_private_hosts
 from crawler.http.credentials import check_headers, check_value, read_credentials
 from crawler.http.proxies import read_proxies
 from crawler.request import Request
@@ -29,6 +30,13 @@ class FetchOptions:
     max_body: Annotated[
         int, Meta(ge=1, description="bytes of a decoded body past which the page is given up (32 MiB)")
     ] = 32 * MiB
+    body_memory: Annotated[
+        int,
+        Meta(
+            ge=MiB,
+            description="bytes of large bodies held at once, over all hosts: past it they wait (192 MiB, six of the largest)",
+        ),
+    ] = 192 * MiB
     user_agent: Annotated[
         str, Meta(min_length=1, description="who asks; robots.txt knows us by the word before the first slash")
     ] = USER_AGENT
@@ -36,10 +44,12 @@ class FetchOptions:
         str | None,
         Meta(description="where a site's owner reaches you: a URL or an e-mail address, sent with the user agent"),
     ] = None
-    headers: Annotated[dict[str, str], Meta(description="sent with every request")] = field(default_factory=dict)
+    headers: Annotated[
+        dict[str, str], Meta(description="sent with every request; what is secret goes into credentials")
+    ] = field(default_factory=dict)
     credentials: Annotated[
         dict[str, str],
-        Meta(description='origin -> "basic user:password" or "bearer TOKEN", sent there and nowhere else'),
+        Meta(description='origin -> "basic user:password", "bearer TOKEN" or "header NAME: VALUE", sent there alone'),
     ] = field(default_factory=dict)
     proxies: Annotated[
         tuple[str, ...],
@@ -57,7 +67,11 @@ class FetchOptions:
         str | None, Meta(description="a file with its key (PEM, without a password; unset: it is in the same file)")
     ] = None
     allow_private_hosts: Annotated[
-        bool, Meta(description="let public pages lead to private addresses (seeds may always be private)")
+        bool | tuple[str, ...],
+        Meta(
+            description="the private hosts that public pages may lead to: true for any, or a list of networks, addresses and "
+            "host names (seeds written as private, and what they link to, always work)"
+        ),
     ] = False
 
 
@@ -109,7 +123,8 @@ def check_contact(contact: str) -> None:
     :raises ValueError: it is neither an http URL nor an e-mail address
     """
     is_url = contact.startswith(("http://", "https://")) and address(contact) is not None
-    if not contact.isascii() or set(contact) & set("() \t\r\n") or not (is_url or _is_email(contact)):
+    is_printable = contact.isascii() and contact.isprintable()
+    if not is_printable or set(contact) & set("() ") or not (is_url or _is_email(contact)):
         raise ValueError("write a URL (https://example.org/bot) or an e-mail address (bot@example.org)")
 
 
@@ -119,6 +134,7 @@ CHECKS: Mapping[str, Callable[[Any, Mapping[str, str]], object]] = {  # Any: of 
     "headers": lambda value, _: check_headers(value),
     "credentials": read_credentials,
     "proxies": read_proxies,
+    "allow_private_hosts": lambda value, _: read_private_hosts(value),
 }
 """What a type cannot say of a setting; each takes a value and the environment, and raises a ValueError that tells."""
 
@@ -132,19 +148,18 @@ def _is_email(text: str) -> bool:
 
 
 class Fetcher(Protocol):
-    async def fetch(self, request: Request, on_sent: Callable[[], None] | None = None) -> Response:
+    async def fetch(
+        self, request: Request, on_sent: Callable[[], None] | None = None, inside: bool = False
+    ) -> Response:
         """Fetch one URL: one request on the wire, no sleep, no retry, no redirect followed.
 
-        *on_sent* is called once when the request has left.
+        *on_sent* is called once when the request has left; *inside* says that it may reach private addresses.
 
         :raises FetchError: one of its kinds, for anything that is no complete response
         """
 
     def address_of(self, hostname: str) -> str:
         """The IP address that *hostname* was last resolved to; empty if that is not known, as through a proxy."""
-
-    def trust(self, hostname: str) -> None:
-        """The user named *hostname* as a seed: it may be a private address."""
 
     def new_cookies(self) -> list[Cookie]:
         """Those that were set or deleted since this was last called, so that a job can keep or forget them."""

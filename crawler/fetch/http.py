@@ -19,14 +19,16 @@ from yarl import URL
 
 from crawler.errors import FetchError
 from crawler.fetch.body import drain, read_body, read_head
+from crawler.fetch.deadline import Deadline
 from crawler.fetch.fetcher import FetchOptions
-from crawler.fetch.guard import Guard
 from crawler.fetch.jar import Jar
 from crawler.fetch.octets import OctetRequest
 from crawler.fetch.resolve import Resolver
+from crawler.fetch.room import Room
 from crawler.fetch.route import Routes
 from crawler.fetch.wire import HEAD_LIMIT, HEADERS_LIMIT, install
-from crawler.http.credentials import check_names
+from crawler.http.addresses import read_private_hosts
+from crawler.http.credentials import check_fields, without_proxy_secret
 from crawler.politeness.overrides import Overrides
 from crawler.request import Request
 from crawler.response import Cookie, Response
@@ -40,62 +42,68 @@ class HttpFetcher:
         options: FetchOptions,
         hosts: Mapping[str, Mapping[str, Any]] | None = None,
         resolver: Resolver | None = None,
+        room: Room | None = None,
     ) -> None:  # Any: values of several fields, checked by the configuration
         """
         :param hosts: the options that differ for some hosts: those of ``PER_HOST``
         :param resolver: for tests: one with answers of its own
+        :param room: what the bodies of all who fetch take of memory, which they give back; None bounds nothing
         :raises ConfigError: a file, a proxy or a secret that the options name cannot be used
         """
-        self._guard = Guard(options.allow_private_hosts)
-        self._routes = Routes(Overrides(options, hosts), _open, self._guard, resolver)
+        permitted = read_private_hosts(options.allow_private_hosts)
+        self._routes = Routes(Overrides(options, hosts), _open, permitted, resolver)
         self._jar = Jar(options.cookies)
+        self._room = room
 
     def fetch(
-        self, request: Request, on_sent: Callable[[], None] | None = None
+        self, request: Request, on_sent: Callable[[], None] | None = None, inside: bool = False
     ) -> Coroutine[Any, Any, Response]:  # Any: what a coroutine gives and takes on its way
-        return self._fetch(request, on_sent, None)  # handed on: a coroutine around it would cost each page a frame
+        return self._fetch(request, on_sent, inside, None)  # handed on: a coroutine more would cost each page a frame
 
     def fetch_head(
-        self, request: Request, limit: int, on_sent: Callable[[], None] | None = None
+        self, request: Request, limit: int, on_sent: Callable[[], None] | None = None, inside: bool = False
     ) -> Coroutine[Any, Any, Response]:  # Any: as above
         """Like :meth:`fetch`; of a body with more than *limit* bytes there are the first *limit*."""
-        return self._fetch(request, on_sent, limit)
+        return self._fetch(request, on_sent, inside, limit)
 
-    async def _fetch(self, request: Request, on_sent: Callable[[], None] | None, head: int | None) -> Response:
-        route = self._routes.of(request)
+    async def _fetch(
+        self, request: Request, on_sent: Callable[[], None] | None, inside: bool, head: int | None
+    ) -> Response:
+        route = self._routes.of(request, inside)
         session = route.session if on_sent is None else route.traced
+        options = route.options
         begun = perf_counter()
+        deadline = Deadline(options.timeout, options.connect_timeout + options.read_timeout)
         try:
-            extra = _payload(request)
-            if cookies := self._jar.header(request, route.options.headers):
-                extra["headers"] = _merged(extra.get("headers", {}), {"Cookie": cookies})
-            answer = await session.request(
-                request.method,
-                _target(request),
-                allow_redirects=False,
-                trace_request_ctx=on_sent,
-                **route.dressed(extra, request),
-            )
-            try:
-                route.check(answer.status, request.url)
-                headers = CIMultiDict(answer.headers)
-                self._jar.take(request, headers)
-                if 300 <= answer.status < 400:
-                    body = await drain(answer)
-                elif head is not None:
-                    body = await read_head(answer, request.url, head)
-                else:
-                    body = await read_body(answer, request.url, route.options.max_body)
-            finally:
-                answer.close()  # nothing happens if the body was read to its end: the connection went back then
+            with deadline:
+                extra = _payload(request)
+                if cookies := self._jar.header(request, route.written(request)):
+                    extra["headers"] = _merged(extra.get("headers", {}), {"Cookie": cookies})
+                answer = await session.request(
+                    request.method,
+                    _target(request),
+                    allow_redirects=False,
+                    trace_request_ctx=on_sent,
+                    **route.dressed(extra, request),
+                )
+                deadline.head_came(answer.content)
+                try:
+                    route.check(answer.status, request.url)
+                    headers = CIMultiDict(answer.headers)
+                    self._jar.take(request, headers)
+                    if 300 <= answer.status < 400:
+                        body = await drain(answer)
+                    elif head is not None:
+                        body = await read_head(answer, request.url, head)
+                    else:
+                        body = await read_body(answer, request.url, options.max_body, self._room, deadline)
+                finally:
+                    answer.close()  # nothing happens if the body was read to its end: the connection went back then
         except FetchError:
             raise
         except Exception as error:  # whatever the library raises has a name of ours: Rule 1
             raise route.failed(error, request.url, begun) from error
-        return Response(request.url, answer.status, headers, body, perf_counter() - begun)
-
-    def trust(self, hostname: str) -> None:
-        self._guard.trust(hostname)
+        return Response(request.url, answer.status, headers, body, perf_counter() - begun - deadline.waited)
 
     def new_cookies(self) -> list[Cookie]:
         return self._jar.news()
@@ -121,7 +129,7 @@ def _open(
         cookie_jar=DummyCookieJar(),  # ours writes each request's Cookie header
         request_class=OctetRequest,
         headers=headers,
-        timeout=ClientTimeout(total=options.timeout, connect=options.connect_timeout, sock_read=options.read_timeout),
+        timeout=ClientTimeout(total=None, connect=options.connect_timeout, sock_read=options.read_timeout),
         auto_decompress=False,  # it takes half of a packed body for the whole
         max_line_size=HEAD_LIMIT,
         max_field_size=HEAD_LIMIT,
@@ -142,14 +150,15 @@ def _target(request: Request) -> URL:
 def _payload(request: Request) -> dict[str, Any]:  # Any: keyword arguments of various types
     """What beside method and URL this request needs; for most there is nothing."""
     extra: dict[str, Any] = {}
+    own: dict[str, str] = {}
     if request.headers:
-        check_names(request.headers)
-        extra["headers"] = request.headers
+        check_fields(request.headers)
+        extra["headers"] = own = without_proxy_secret(request.headers)
     if request.body is not None:
         extra["data"] = request.body
     elif request.json is not None:
         extra["data"] = msgspec.json.encode(request.json)
-        extra["headers"] = _merged({"Content-Type": "application/json"}, request.headers)
+        extra["headers"] = _merged({"Content-Type": "application/json"}, own)
     elif request.form is not None:
         extra["data"] = request.form
     return extra

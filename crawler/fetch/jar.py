@@ -6,9 +6,13 @@ from collections.abc import Iterable, Mapping
 from time import time
 
 from crawler.fetch.suffixes import public_suffixes
-from crawler.http.cookies import CookieJar, with_given
+from crawler.http.cookies import PER_SITE, CookieJar, with_given
 from crawler.request import Request
 from crawler.response import Cookie, Headers
+
+_LINES = 10 * PER_SITE
+"""Set-Cookie headers of one answer that are read, the last ones: all of them are of one site, so that the jar forgets the
+first of so many anyway. An answer has room for 10,000, which would hold everybody up for 70 ms."""
 
 
 class Jar:
@@ -34,7 +38,7 @@ class Jar:
     def take(self, request: Request, headers: Headers) -> None:
         """Keep what the answer to *request* sets."""
         if self._keeps and "Set-Cookie" in headers:
-            self._opened().take(headers.getall("Set-Cookie"), request.url, request.session, time())
+            self._opened().take(headers.getall("Set-Cookie")[-_LINES:], request.url, request.session, time())
 
     def news(self) -> list[Cookie]:
         """What changed since this was last called."""

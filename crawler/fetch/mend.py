@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_STATUS_LINE = re.compile(rb"http(?:/(\d*)(?:\.(\d*))?)?(?:[ \t]+(.*))?", re.IGNORECASE | re.DOTALL)
+_STATUS_LINE = re.compile(rb"http(?:/(\d{0,9}+)(?:\.(\d{0,9}+))?)?(?:[ \t]+(.*))?", re.IGNORECASE | re.DOTALL)
 _STATUS = re.compile(rb"[-+]?(\d+)(.*)", re.DOTALL)
 _LINE_END = re.compile(rb"\r?\n")
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -48,17 +48,16 @@ def _status_line(line: bytes) -> bytes:
 
 def _fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
     """Name and value of each header; a line that begins with a space goes on with the one before (RFC 9112, 5.2)."""
-    fields: list[tuple[bytes, bytes]] = []
+    fields: list[tuple[bytes, list[bytes]]] = []
     for line in lines:
         if line[:1] in (b" ", b"\t") and fields:
-            name, value = fields[-1]
-            fields[-1] = (name, b"%b %b" % (value, line.strip()))
+            fields[-1][1].append(line.strip())
             continue
         name, colon, value = line.partition(b":")
         name = name.rstrip(b" \t")
         if colon and _TOKEN.fullmatch(name):
-            fields.append((name, value.replace(b"\r", b" ").strip()))
-    return fields
+            fields.append((name, [value.replace(b"\r", b" ").strip()]))
+    return [(name, b" ".join(pieces)) for name, pieces in fields]
 
 
 def _framing(fields: list[tuple[bytes, bytes]]) -> list[bytes]:
@@ -70,7 +69,8 @@ def _framing(fields: list[tuple[bytes, bytes]]) -> list[bytes]:
     if len(lengths) > 1:
         raise Unmendable("two different lengths")
     length = lengths.pop() if lengths else b""
-    return [b"Content-Length: " + length] if length.isdigit() and int(length) < 2**63 else []
+    digits = length.lstrip(b"0")  # counted before they are read: Python refuses to read thousands
+    return [b"Content-Length: " + length] if length.isdigit() and len(digits) < 19 else []
 
 
 def _values(wanted: bytes, fields: list[tuple[bytes, bytes]]) -> list[bytes]:

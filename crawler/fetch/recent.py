@@ -24,6 +24,8 @@ class Trouble:
     """Where it moved to, if it is to be asked for there."""
     hops: int = 0
     """Redirects that led there."""
+    inside: bool = True
+    """Whether all of them were on private hosts, by requests that might reach those."""
     since: float = math.inf
     """Unix time of the first failure since it could be had."""
     failures: int = 0

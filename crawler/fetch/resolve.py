@@ -19,10 +19,15 @@ from aiohttp.resolver import AsyncResolver, DefaultResolver
 
 KEEP = 300.0
 """Seconds that an address is believed."""
+PATIENCE = 20.0
+"""Seconds that a look-up may take. Who asks has less: it goes on meanwhile for those who ask again."""
+KEEP_HANGING = 60.0
+"""Seconds for which nobody asks again after such a one: its thread, if it has one, is not free yet."""
 KEEP_FAILURE = 2.0
 """Seconds that a failure is: a thousand URLs of a dead name are one question, and an outage that ends is over soon."""
 _NAMES = 100_000
-"""Names that are remembered; past that the one asked for longest ago goes."""
+"""Names that are remembered; past that the one asked for longest ago goes. They take 38 MiB: a crawl of that many hosts
+would else look each of them up again within the five minutes."""
 _FAILURES = 10_000
 _THREADS = 64
 """Without aiodns: a look-up takes a thread, and half of them may wait for a dead server. Measured: 1,783 names/s."""
@@ -101,18 +106,26 @@ class Resolver(AbstractResolver):
         if self._inner is None:
             self._inner = _system()
         try:
-            found = await self._inner.resolve(host, 0, socket.AF_UNSPEC)
+            async with asyncio.timeout(PATIENCE):
+                found = await self._inner.resolve(host, 0, socket.AF_UNSPEC)
+        except TimeoutError as error:
+            words = f"no answer of the name service in {PATIENCE:.0f} s"
+            self._fail(name, words, KEEP_HANGING)
+            raise OSError(None, words) from error
         except OSError as error:
             words = error.strerror or str(error)
-            self._failed[name] = (self._clock() + KEEP_FAILURE, words)
-            self._failed.move_to_end(name)
-            if len(self._failed) > _FAILURES:
-                self._failed.popitem(last=False)
+            self._fail(name, words, KEEP_FAILURE)
             raise OSError(None, words) from error
         ips = tuple(dict.fromkeys(result["host"] for result in found))
         if not ips:
             raise OSError(None, "the name has no address")
         return self._remember(name, ips)
+
+    def _fail(self, name: str, words: str, seconds: float) -> None:
+        self._failed[name] = (self._clock() + seconds, words)
+        self._failed.move_to_end(name)
+        if len(self._failed) > _FAILURES:
+            self._failed.popitem(last=False)
 
     def _remember(self, name: str, ips: tuple[str, ...]) -> tuple[str, ...]:
         """The address that was dialled before stays the first one, while the name still has it."""

@@ -15,10 +15,12 @@ from weakref import WeakValueDictionary
 from crawler.errors import FetchError
 from crawler.fetch.fetcher import Fetcher
 from crawler.fetch.recent import Known, Recent, Trouble
+from crawler.http.addresses import is_private_host
 from crawler.politeness.robots import ALLOW_ALL, ROBOTS_LIMIT, Rules, product_token, rules_of, within_limit
 from crawler.request import Request
 from crawler.response import Response, RobotsFile
-from crawler.urls.url import Base
+from crawler.urls.redirect import without_userinfo
+from crawler.urls.url import Base, address
 
 KEEP = 24 * 3600.0
 """Seconds that a robots.txt is believed. RFC 9309, section 2.4."""
@@ -34,7 +36,9 @@ MAX_REDIRECTS = 5
 class HeadFetcher(Protocol):
     """A fetcher that can leave the rest of a long body where it is."""
 
-    async def fetch_head(self, request: Request, limit: int, on_sent: Callable[[], None] | None = None) -> Response:
+    async def fetch_head(
+        self, request: Request, limit: int, on_sent: Callable[[], None] | None = None, inside: bool = False
+    ) -> Response:
         """Like :meth:`Fetcher.fetch`; of a decoded body with more than *limit* bytes it gives the first *limit*, and
         closes the connection. Without an end, such a body is no error.
         """
@@ -118,9 +122,10 @@ class RobotsCache:
             raise trouble.error.with_traceback(None)  # else each URL would leave its frames there
         return None
 
-    async def fetch(self, origin: str, on_sent: Callable[[], None] | None = None) -> bool:
+    async def fetch(self, origin: str, on_sent: Callable[[], None] | None = None, inside: bool = False) -> bool:
         """Ask for the rules of *origin*: one request on the wire. True if this call asked; one that finds another
-        under way waits for its end, and asks nothing.
+        under way waits for its end, and asks nothing. It is asked as the page that needs it: *inside*, if that may reach
+        private addresses.
 
         The answer may be a redirect; then :meth:`known` has nothing to tell yet, and the next call asks its target.
 
@@ -132,7 +137,7 @@ class RobotsCache:
             return False
         self._pending[origin] = done = asyncio.get_running_loop().create_future()
         try:
-            return not await self._remembers(origin) and await self._ask(origin, on_sent)
+            return not await self._remembers(origin) and await self._ask(origin, on_sent, inside)
         finally:
             del self._pending[origin]
             done.set_result(None)
@@ -188,12 +193,13 @@ class RobotsCache:
         self._recent.put(origin, Known(self._rules(origin, kept.body), until))
         return is_young
 
-    async def _ask(self, origin: str, on_sent: Callable[[], None] | None) -> bool:
+    async def _ask(self, origin: str, on_sent: Callable[[], None] | None, inside: bool) -> bool:
         """Whether anybody was asked: a cache may have it."""
         trouble = (self._recent.get(origin) or Known()).trouble or Trouble()
         url, hops = trouble.url or f"{origin}/robots.txt", trouble.hops
+        inside = inside and trouble.inside
         try:
-            response = await self._fetch(Request(url), on_sent)
+            response = await self._fetch(Request(url), on_sent, inside)
         except FetchError as error:
             detail = f"robots.txt: {error.detail or error.reason}"
             failures = self._failed(origin)
@@ -203,33 +209,36 @@ class RobotsCache:
             detail = f"robots.txt answered {response.status}"
             raise RobotsUnavailable(url, detail, self._failed(origin), status=response.status, retry_after=retry_after)
         target = Base(url).join(response.headers["Location"]) if response.is_redirect else None
+        target = without_userinfo(target) if target is not None else None
         if target is None or hops == MAX_REDIRECTS:  # RFC 9309: after five redirects it may be taken as absent
             self._take(origin, response.body if response.is_success else b"")
         else:
-            self._moved(origin, target, hops + 1)
+            self._moved(origin, target, hops + 1, inside)
         return response.was_sent
 
-    async def _fetch(self, request: Request, on_sent: Callable[[], None] | None) -> Response:
+    async def _fetch(self, request: Request, on_sent: Callable[[], None] | None, inside: bool) -> Response:
         if isinstance(self._fetcher, HeadFetcher):
-            return await self._fetcher.fetch_head(request, ROBOTS_LIMIT + 1, on_sent)
-        return await self._fetcher.fetch(request, on_sent)
+            return await self._fetcher.fetch_head(request, ROBOTS_LIMIT + 1, on_sent, inside)
+        return await self._fetcher.fetch(request, on_sent, inside)
 
     def _take(self, origin: str, body: bytes) -> None:
         body = within_limit(body)
         self._news.append(RobotsFile(origin, self._wall(), body))
         self._recent.put(origin, Known(self._rules(origin, body), self._clock() + KEEP))
 
-    def _moved(self, origin: str, url: str, hops: int) -> None:
+    def _moved(self, origin: str, url: str, hops: int, inside: bool) -> None:
         known = self._recent.get(origin) or Known()
         known.trouble = known.trouble or Trouble()
+        target = address(url)
         known.trouble.url, known.trouble.hops = url, hops
+        known.trouble.inside = inside and target is not None and is_private_host(target.hostname)
         self._recent.put(origin, known)
 
     def _failed(self, origin: str) -> int:
         """Note a failure, and since when there are some. How many there are in a row."""
         known = self._recent.get(origin) or Known()
         trouble = known.trouble = known.trouble or Trouble()
-        trouble.url, trouble.hops = "", 0
+        trouble.url, trouble.hops, trouble.inside = "", 0, True
         trouble.failures += 1
         now = self._wall()
         if trouble.since > now:

@@ -3,6 +3,7 @@
 Rule 1: what is secret goes to its origin, or to its proxy, and nowhere else. It is added here, as the last thing before
 a request leaves, and is never kept on one.
 Rule 2: over a proxy nobody here sees an address, so a host that is private by its name is refused by that.
+Rule 3: who may reach private addresses has connections of its own: none that it opened is ever used by who may not.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import aiohttp
 from aiohttp import ClientSession, TCPConnector
@@ -30,10 +31,11 @@ from crawler.fetch.connect import (
     tls_of,
 )
 from crawler.fetch.fetcher import FetchOptions, has_contact, identity_of
-from crawler.fetch.guard import PRIVATE, UNTRUSTED, Guard, is_private_host
+from crawler.fetch.guard import Guard
 from crawler.fetch.resolve import Resolver
 from crawler.fetch.translate import translate
-from crawler.http.credentials import read_credentials
+from crawler.http.addresses import PrivateHosts, is_private_host, refusal
+from crawler.http.credentials import Credential, read_credentials, without_proxy_secret
 from crawler.http.proxies import Proxy, ProxyPool, read_proxies
 from crawler.politeness.overrides import Overrides
 from crawler.request import Request
@@ -49,32 +51,40 @@ R = TypeVar("R")
 OpenSession = Callable[[FetchOptions, TCPConnector, "CIMultiDict[str] | None", bool], ClientSession]
 """Opens a session with these options over this connector, with these headers of its own; traced, or not."""
 Payload = dict[str, Any]  # Any: keyword arguments of various types
+Side = Literal["inside", "outside"]
+"""Of the line between the internet and private addresses."""
 
 
 class Route:
     """Straight to the host."""
 
-    __slots__ = ("_authorizations", "_extra", "options", "session", "traced")
+    __slots__ = ("_credentials", "_extra", "options", "session", "traced")
 
     def __init__(
         self,
         options: FetchOptions,
         sessions: tuple[ClientSession, ClientSession],
         tls: Tls,
-        authorizations: dict[str, str],
+        credentials: dict[str, Credential],
     ) -> None:
         self.options = options
         self.session, self.traced = sessions
         self._extra: Payload = {} if tls is True else {"ssl": tls}
-        self._authorizations = authorizations
+        self._credentials = credentials
 
     def dressed(self, payload: Payload, request: Request) -> Payload:
         """*payload*, the request's own arguments for the library, with what this way adds."""
-        if self._authorizations:
+        if self._credentials:
             self._authorize(payload, request)
         if self._extra:
             payload.update(self._extra)
         return payload
+
+    def written(self, request: Request) -> Mapping[str, str]:
+        """The headers of the settings for *request*, among which a Cookie may be."""
+        credential = self._credential(request) if self._credentials else None
+        headers = self.options.headers
+        return headers if credential is None else {**headers, credential.name: credential.value}
 
     def check(self, status: int, url: str) -> None:
         """An answer begins.
@@ -87,14 +97,17 @@ class Route:
         return translate(error, url)
 
     def _authorize(self, payload: Payload, request: Request) -> None:
-        """The credentials of the request's origin, unless the request has some of its own."""
-        target = address(request.url)
-        value = self._authorizations.get(target.origin) if target is not None else None
-        if value is None or "@" in _authority(request.url):
+        """The credential of the request's origin, unless the request has one of its own."""
+        credential = self._credential(request)
+        if credential is None or (credential.name == "Authorization" and "@" in _authority(request.url)):
             return
         headers = CIMultiDict(payload.get("headers") or ())
-        headers.setdefault("Authorization", value)
+        headers.setdefault(credential.name, credential.value)
         payload["headers"] = headers
+
+    def _credential(self, request: Request) -> Credential | None:
+        target = address(request.url)
+        return self._credentials.get(target.origin) if target is not None else None
 
 
 class ProxiedRoute(Route):
@@ -107,12 +120,12 @@ class ProxiedRoute(Route):
         options: FetchOptions,
         sessions: tuple[ClientSession, ClientSession],
         tls: Tls,
-        authorizations: dict[str, str],
+        credentials: dict[str, Credential],
         headers: CIMultiDict[str],
         proxy: Proxy,
         pool: ProxyPool,
     ) -> None:
-        super().__init__(options, sessions, tls, authorizations)
+        super().__init__(options, sessions, tls, credentials)
         self._headers = headers
         self._proxy = proxy
         self._pool = pool
@@ -124,7 +137,6 @@ class ProxiedRoute(Route):
     def dressed(self, payload: Payload, request: Request) -> Payload:
         headers = self._headers.copy()
         headers.update(payload.get("headers") or {})
-        headers.popall("Proxy-Authorization", None)  # that of another proxy, whoever put it there
         payload["headers"] = headers
         payload = super().dressed(payload, request)
         if self._proxy.scheme == "socks5":
@@ -164,18 +176,22 @@ class ProxiedRoute(Route):
 class Profile:
     """All the ways of one set of options."""
 
-    __slots__ = ("authorizations", "direct", "headers", "is_anonymous", "options", "pool", "proxied", "tls")
+    __slots__ = ("credentials", "direct", "headers", "inside", "is_anonymous", "options", "pool", "proxied", "tls")
 
-    def __init__(self, options: FetchOptions, tls: Tls, pool: ProxyPool | None, authorizations: dict[str, str]) -> None:
+    def __init__(
+        self, options: FetchOptions, tls: Tls, pool: ProxyPool | None, credentials: dict[str, Credential]
+    ) -> None:
         self.options = options
         self.tls = tls
         self.pool = pool
-        self.authorizations = authorizations
+        self.credentials = credentials
         self.headers = CIMultiDict({"Accept": _ACCEPT, "Accept-Encoding": ACCEPT_ENCODING})
-        self.headers.update(options.headers)
+        self.headers.update(without_proxy_secret(options.headers))
         self.headers.update(identity_of(options))
         self.is_anonymous = not has_contact(options)
         self.direct: Route | None = None
+        self.inside: Route | None = None
+        """The way of those who may reach private addresses."""
         self.proxied: dict[Proxy, ProxiedRoute] = {}
 
 
@@ -186,41 +202,46 @@ class Routes:
         self,
         options: Overrides[FetchOptions],
         open_session: OpenSession,
-        guard: Guard,
+        permitted: PrivateHosts,
         resolver: Resolver | None = None,
     ) -> None:
         """
+        :param permitted: the private hosts that every request may reach
         :param resolver: for tests: one with answers of its own
         :raises ConfigError: a file, a proxy or a secret of *options* cannot be used
         """
         self._options = options
         self._open = open_session
-        self._guard = guard
+        self._permitted = permitted
+        self._permits_names = permitted.is_everything or bool(permitted.names)
         self._resolver = resolver or Resolver()
         self._sessions: list[ClientSession] = []
-        self._connectors: dict[Proxy | None, TCPConnector] = {}
+        self._connectors: dict[Proxy | Side, TCPConnector] = {}
         self._private: set[str] = set()
         self._is_introduced = False
         contexts: dict[tuple[object, ...], Tls] = {}
         pools: dict[tuple[str, ...], ProxyPool] = {}
-        authorizations = _read("credentials", read_credentials, options.default.credentials)
+        credentials = _read("credentials", read_credentials, options.default.credentials)
         self._profiles = {
-            id(each): Profile(each, _tls(each, contexts), _pool(each, pools), authorizations) for each in options.all()
+            id(each): Profile(each, _tls(each, contexts), _pool(each, pools), credentials) for each in options.all()
         }
         self._default = self._profiles[id(options.default)]
 
-    def of(self, request: Request) -> Route:
-        """
+    def of(self, request: Request, inside: bool) -> Route:
+        """The way of *request*, which may reach private addresses if it is *inside*.
+
         :raises BlockedAddress: a proxy would be asked for a private host
         """
         profile = self._default if len(self._profiles) == 1 else self._profile_of(_hostname(request.url))
         if profile.is_anonymous and not self._is_introduced:
             self._introduce(request.url)
         if profile.pool is None:
+            if inside or (self._permits_names and self._may_enter(request)):
+                return profile.inside or self._inside(profile)
             return profile.direct or self._direct(profile)
         hostname = _hostname(request.url)
-        if not self._guard.allows_private and is_private_host(hostname):
-            raise BlockedAddress(request.url, f"{hostname} {PRIVATE}, and {UNTRUSTED}")
+        if not inside and is_private_host(hostname) and not self._permitted.has(hostname):
+            raise BlockedAddress(request.url, refusal(hostname))
         proxy = profile.pool.choose(request.session, perf_counter())
         return profile.proxied.get(proxy) or self._proxied(profile, profile.pool, proxy)
 
@@ -238,13 +259,24 @@ class Routes:
     def _profile_of(self, hostname: str) -> Profile:
         return self._profiles[id(self._options.of(hostname))]
 
+    def _may_enter(self, request: Request) -> bool:
+        """Whether its host may be at any address, whoever leads there."""
+        return self._permitted.is_everything or self._permitted.has_name(_hostname(request.url))
+
     def _direct(self, profile: Profile) -> Route:
-        connector = self._connectors.get(None)
-        if connector is None:
-            connector = self._connectors[None] = connector_of(self._guard, self._resolver)
-        sessions = self._pair(profile.options, connector, profile.headers)
-        profile.direct = Route(profile.options, sessions, profile.tls, profile.authorizations)
+        profile.direct = self._straight(profile, "outside", Guard(self._permitted))
         return profile.direct
+
+    def _inside(self, profile: Profile) -> Route:
+        profile.inside = self._straight(profile, "inside", None)
+        return profile.inside
+
+    def _straight(self, profile: Profile, side: Side, guard: Guard | None) -> Route:
+        connector = self._connectors.get(side)
+        if connector is None:
+            connector = self._connectors[side] = connector_of(guard, self._resolver)
+        sessions = self._pair(profile.options, connector, profile.headers)
+        return Route(profile.options, sessions, profile.tls, profile.credentials)
 
     def _proxied(self, profile: Profile, pool: ProxyPool, proxy: Proxy) -> ProxiedRoute:
         connector = self._connectors.get(proxy)
@@ -252,9 +284,7 @@ class Routes:
             connector = proxied_connector_of(proxy, self._resolver, self._default.tls)
             self._connectors[proxy] = connector
         sessions = self._pair(profile.options, connector, None)
-        route = ProxiedRoute(
-            profile.options, sessions, profile.tls, profile.authorizations, profile.headers, proxy, pool
-        )
+        route = ProxiedRoute(profile.options, sessions, profile.tls, profile.credentials, profile.headers, proxy, pool)
         profile.proxied[proxy] = route
         return route
 

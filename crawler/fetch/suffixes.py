@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import pkgutil
 from functools import lru_cache
 
@@ -14,4 +15,5 @@ def public_suffixes() -> PublicSuffixes:
 
     :raises OSError: the file is not there
     """
+    atexit.register(public_suffixes.cache_clear)  # else its library may print of a leak when the program ends
     return PublicSuffixes(pkgutil.get_data("crawler.http", LIST) or b"")

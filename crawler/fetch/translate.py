@@ -21,21 +21,21 @@ from crawler.errors import (
     TLSFailed,
     TruncatedBody,
 )
-from crawler.fetch.guard import PRIVATE
+from crawler.fetch.guard import refused_address
 from crawler.fetch.wire import MalformedBody
+from crawler.http.addresses import refusal
+from crawler.http.credentials import without_secret
 
 
 def translate(error: Exception, url: str) -> FetchError:
     """Our error for one of aiohttp's, or of the layers below it. The first row that fits decides."""
+    if isinstance(error, aiohttp.ClientConnectorError) and (ip := refused_address(error.os_error)):
+        return BlockedAddress(url, refusal(error.host, ip))
+    words = without_secret(_words(error))  # some of the library's quote a URL
     for foreign, ours in _TRANSLATIONS:
         if isinstance(error, foreign):
-            return ours(url, _words(error))
-    return FetchError(url, _words(error))
-
-
-def _connect_error(url: str, detail: str) -> FetchError:
-    """The guard's refusal comes wrapped in the library's own error."""
-    return BlockedAddress(url, detail) if PRIVATE in detail else ConnectFailed(url, detail)
+            return ours(url, words)
+    return FetchError(url, words)
 
 
 def _lost_connection(url: str, detail: str) -> FetchError:
@@ -50,7 +50,7 @@ _TRANSLATIONS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callab
     ((aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch, ssl.SSLError), TLSFailed),
     (aiohttp.ConnectionTimeoutError, ConnectFailed),
     (TimeoutError, FetchTimeout),
-    (aiohttp.ClientConnectorError, _connect_error),
+    (aiohttp.ClientConnectorError, ConnectFailed),
     ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), InvalidRequest),
     (aiohttp.ClientResponseError, MalformedResponse),
     (MalformedBody, MalformedResponse),
@@ -79,10 +79,9 @@ def _words(error: Exception) -> str:
 
 def _connect_words(error: aiohttp.ClientConnectorError) -> str:
     cause = error.os_error
-    if PRIVATE in str(cause):
-        return cause.strerror or str(cause)
     known = cause.errno is not None and cause.errno > 0
     why = os.strerror(cause.errno) if known and cause.errno is not None else cause.strerror or str(cause)
+    why = why or "it hung up before there was one"  # a bare ConnectionResetError, as of a refused handshake
     return f"no connection to {error.host}: {why[:1].lower()}{why[1:]}"[:300]
 
 

@@ -41,6 +41,9 @@ _JUNK = 4
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
 _AT_ONCE = 64 * 1024
 """Bytes that come with a head up to which the real parser may have them all at once: it does not pause before."""
+_TINY_AT_ONCE = 1_000
+"""Tiny chunks, about 1 ms of work, after which others have their turn before more is read. A fast loop would read on
+thirty-two times: half a second of them."""
 
 _Messages = Sequence[tuple[RawResponseMessage, StreamReader]]
 _Fed = tuple[_Messages, bool, bytes]
@@ -56,7 +59,7 @@ def install(connector: TCPConnector) -> None:
     """Let every connection of *connector* read answers as this module says.
 
     The library has no documented place for it: ``_factory`` makes the protocol of each connection, whose ``_parser``,
-    ``_tail`` and ``_loop`` are used here. A test tells if a new version of the library has them no more.
+    ``_tail``, ``_loop`` and ``_reading_paused`` are used here. A test tells if a new version of the library has them no more.
     """
     connector._factory = partial(Protocol, loop=connector._loop)  # type: ignore[assignment]  # noqa: SLF001 - see above
 
@@ -88,6 +91,17 @@ class Protocol(ResponseHandler):
         parser = self._parser
         is_idle = isinstance(parser, Parser) and parser.is_over
         return super().is_connected() and not (is_idle and self._has_unread())
+
+    def yield_turn(self) -> None:
+        """Read no more before others had their turn."""
+        if self.transport is not None and not self._reading_paused:
+            self.transport.pause_reading()
+            self._loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        """Unless the reader of the body has no room: then it knows when to go on."""
+        if self.transport is not None and not self._reading_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         parser = self._parser
@@ -268,11 +282,14 @@ class Parser:
 
     def _take_chunks(self, raw: bytes) -> _Fed:
         """The real parser gets one well-formed chunk for all that are in *raw*."""
+        before = self._chunks.tiny
         try:
             body, surplus = self._chunks.take(raw)
         except BadChunk as error:
             self._give_up(MalformedBody(str(error)))
             return _NOTHING
+        if self._chunks.tiny - before > _TINY_AT_ONCE:
+            self._protocol.yield_turn()
         last = b""
         if self._chunks.is_over:
             self._end(has_surplus=bool(surplus))

@@ -863,7 +863,6 @@ async def test_a_kill_in_the_middle_leaves_a_cache_that_is_whole(
 
 async def test_the_rest_of_a_fetcher_is_that_of_the_one_inside(runs: Runs) -> None:
     fetcher = await runs.begin()
-    fetcher.trust("localhost")
     fetcher.restore_cookies([])
     assert fetcher.new_cookies() == []
     assert fetcher.address_of("a.example") == ""

@@ -55,7 +55,6 @@ async def test_requests_are_listed_in_their_order_and_announced_when_sent() -> N
 
 async def test_it_serves_one_crawl_after_the_other() -> None:
     fetcher = CannedFetcher({URL: "x"})
-    fetcher.trust("a.example")
     assert fetcher.is_closed is False
     await fetcher.close()
     assert fetcher.is_closed is True

@@ -38,7 +38,9 @@ class GatedFetcher(CannedFetcher):
         super().__init__(answers)
         self.gate = asyncio.Event()
 
-    async def fetch(self, request: Request, on_sent: Callable[[], None] | None = None) -> Response:
+    async def fetch(
+        self, request: Request, on_sent: Callable[[], None] | None = None, inside: bool = False
+    ) -> Response:
         await self.gate.wait()
         return await super().fetch(request, on_sent)
 
@@ -470,7 +472,9 @@ async def test_a_fetcher_that_can_is_asked_for_the_head_alone() -> None:
     class Heads(CannedFetcher):
         limits: list[int] = []
 
-        async def fetch_head(self, request: Request, limit: int, on_sent: Callable[[], None] | None = None) -> Response:
+        async def fetch_head(
+            self, request: Request, limit: int, on_sent: Callable[[], None] | None = None, inside: bool = False
+        ) -> Response:
             self.limits.append(limit)
             return await self.fetch(request, on_sent)
 
