@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from crawler.cli.text import bytes_in_words, count, printable
+from crawler.cli.text import bytes_in_words, count, say
 from crawler.config import find_project
 from crawler.fetch.cache_options import cache_path
 
@@ -21,7 +21,7 @@ def command(clear: bool) -> None:
     path = cache_path(find_project(Path.cwd()).root)
     if clear:
         cache_file.clear(path)
-        click.echo(printable(f"{relpath(path)} is empty"))
+        say(f"{relpath(path)} is empty")
         return
     responses, size = cache_file.overview(path)
-    click.echo(printable(f"{relpath(path)}: {count(responses, 'response')}, {bytes_in_words(size)}"))
+    say(f"{relpath(path)}: {count(responses, 'response')}, {bytes_in_words(size)}")

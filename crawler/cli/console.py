@@ -12,14 +12,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import click
-
-from crawler.cli.text import bytes_in_words, count, printable, seconds_in_words
+from crawler.cli.text import bytes_in_words, count, one_line, say, seconds_in_words, tamed
 from crawler.engine.crawl import Crawl, Output, Report
 from crawler.engine.stats import Stats
 from crawler.errors import OutputClosed, SinkError, StoreError
+from crawler.export.logs import InertFormatter
 from crawler.export.sink import LazySink
 from crawler.frontier.job import Overview
+from crawler.http.credentials import without_secret
 from crawler.jobs import LIMITS, Plan, describe
 
 if TYPE_CHECKING:
@@ -42,11 +42,15 @@ _REASONS = {
 _SKIPPED = {
     "robots": "forbidden by robots.txt",
     "out_of_scope": "outside allowed_hosts",
+    "private": "of public pages to private hosts (allow_private_hosts)",
     "too_deep": "deeper than max_depth",
     "malformed": "no http URL",
     "crawl_delay": "of hosts whose robots.txt asks for a longer pause than max_crawl_delay",
     "nofollow": "on pages that ask not to be followed (obey_robots_tags)",
     "site_budget": "past max_pages_per_site",
+    "trap": "that seem to go on for ever, and brought nothing new (trap_pages = unset follows them all)",
+    "trap_path": "that repeat themselves or are too long to be real (max_path_segments)",
+    "trap_hosts": "to ever more hosts of one site (max_hosts_per_site)",
 }
 
 
@@ -63,6 +67,7 @@ class Console:
         self._level = logging.WARNING if verbose == 0 else logging.INFO if verbose == 1 else logging.DEBUG
         self._rich = None if quiet else _terminal()
         self._rate = _Rate()
+        self._has_root = False
 
     def __enter__(self) -> Self:
         handler = self._handler()
@@ -71,6 +76,12 @@ class Console:
             logger.handlers[:] = [handler]
             logger.setLevel(self._level)
             logger.propagate = False
+        root = logging.getLogger()
+        self._has_root = not root.handlers  # a spider that sets logging up itself is let alone
+        if self._has_root:  # the loggers of the spiders' modules, and of libraries
+            root.addHandler(handler)
+            root.setLevel(self._level)
+            logging.captureWarnings(True)
         return self
 
     def __exit__(
@@ -81,6 +92,11 @@ class Console:
             logger.handlers.clear()
             logger.setLevel(logging.NOTSET)
             logger.propagate = True
+        if self._has_root:
+            root = logging.getLogger()
+            root.handlers.clear()
+            root.setLevel(logging.WARNING)
+            logging.captureWarnings(False)
 
     def _handler(self) -> logging.Handler:
         handler: logging.Handler
@@ -90,33 +106,34 @@ class Console:
             handler = RichHandler(console=self._rich, show_time=False, show_path=False, markup=False, highlighter=None)
         else:
             handler = logging.StreamHandler(sys.stderr)
-            handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
-        handler.addFilter(_make_printable)
+        handler.setFormatter(_LogFormatter("%(message)s" if self._rich is not None else "%(levelname)s %(message)s"))
         return handler
 
     @asynccontextmanager
     async def watching(self, crawl: Crawl) -> AsyncIterator[None]:
         """Show how *crawl* goes, for as long as the block runs."""
-        if self._quiet:
-            yield
-            return
-        show = self._show_plain(crawl) if self._rich is None else self._show_live(crawl, self._rich)
-        watching = asyncio.create_task(show)
-        try:
-            yield
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+        with tamed(self._rich):
+            if self._quiet:
+                yield
+                return
+            show = self._show_plain(crawl) if self._rich is None else self._show_live(crawl, self._rich)
+            watching = asyncio.create_task(show)
+            try:
+                yield
+            finally:
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
 
     async def _show_live(self, crawl: Crawl, terminal: RichConsole) -> None:
         from rich.live import Live
         from rich.text import Text
 
-        shares = sys.stdout.isatty()  # else print() in a spider goes where the user sent it
-        with Live(console=terminal, auto_refresh=False, transient=True, redirect_stdout=shares) as live:
+        with Live(
+            console=terminal, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+        ) as live:
             terminal.show_cursor()  # a second Ctrl-C ends at once: nobody would show it again
             while True:
-                line = Text(self._line(crawl), no_wrap=True, overflow="ellipsis")
+                line = Text(one_line(self._line(crawl)), no_wrap=True, overflow="ellipsis")
                 live.update(line, refresh=True)
                 await asyncio.sleep(_LIVE_SECONDS)
 
@@ -222,12 +239,16 @@ class Console:
         for reason, times in stats.skipped.most_common():
             words = _SKIPPED.get(reason, reason)
             self._say(f"  skipped   {count(times, 'link')} {words}, e.g. {stats.skipped_examples[reason]}")
+        if stats.traps:
+            kinds = list(stats.traps)
+            rest = f" and {len(kinds) - 3:,} more" if len(kinds) > 3 else ""
+            self._say(f"  endless   {count(len(kinds), 'kind')} of pages: {', '.join(kinds[:3])}{rest}")
 
     def _say(self, line: str) -> None:
         if self._rich is None:
-            click.echo(printable(line), err=True)
+            say(one_line(line), err=True)
         else:
-            self._rich.print(printable(line), markup=False, soft_wrap=True)
+            self._rich.print(one_line(line), markup=False, emoji=False, soft_wrap=True)
 
 
 def _terminal() -> RichConsole | None:
@@ -254,12 +275,12 @@ class _Rate:
         return (pages - before) / (now - begun) if now > begun else stats.rate
 
 
-def _make_printable(record: logging.LogRecord) -> bool:
-    """What a page or a URL holds must not steer the terminal."""
-    record.msg, record.args = printable(record.getMessage()), None
-    if record.exc_info:
-        record.exc_text = printable(logging.Formatter().formatException(record.exc_info))
-    return True
+class _LogFormatter(InertFormatter):
+    """What a page or a URL holds must not steer the terminal; and the password of a URL is nobody's to read."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return without_secret(text) if "@" in text else text
 
 
 def _why_nothing(stats: Stats) -> str:

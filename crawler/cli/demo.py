@@ -9,6 +9,7 @@ import click
 
 from crawler.cli.main import COMPLETE
 from crawler.cli.run import RunOptions, run_options, run_spider, standard_output
+from crawler.cli.text import say
 from crawler.config import Project, read_pairs
 from crawler.demo.bookshop import Bookshop
 from crawler.demo.spider import Bookshop as BookshopSpider
@@ -24,9 +25,9 @@ def command(**given: Any) -> int:  # Any: as click gives them
     options = RunOptions(**given)
     with Bookshop() as shop, standard_output(options.outputs) as stdout:
         if not options.quiet:
-            click.echo(f"a bookshop is open at {shop.url}", err=True)
+            say(f"a bookshop is open at {shop.url}", err=True)
         arguments = {"url": shop.url, **read_pairs(options.args, "-a")}
         code = run_spider(BookshopSpider, arguments, Project(Path.cwd()), options, stdout)
     if code == COMPLETE and not options.quiet:
-        click.echo("write a spider of your own: crawl new NAME URL", err=True)
+        say("write a spider of your own: crawl new NAME URL", err=True)
     return code

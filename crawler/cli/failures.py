@@ -12,7 +12,7 @@ import msgspec
 
 from crawler.cli.jobs import find_job
 from crawler.cli.main import COMPLETE
-from crawler.cli.text import printable, when
+from crawler.cli.text import one_line, say, say_json, when
 from crawler.config import find_project
 from crawler.frontier.job import Job
 from crawler.frontier.ledger import LedgerRow, failures
@@ -31,16 +31,16 @@ def command(job: str, reasons: Sequence[str], as_json: bool) -> int:
     rows = failures(found, reasons)
     if as_json:
         for row in rows:
-            click.echo(msgspec.json.encode(row))
+            say_json(msgspec.json.encode(row))
         return COMPLETE
     if not rows:
-        click.echo("crawl: no URL was given up" + of_no_reason(found, reasons), err=True)
+        say("crawl: no URL was given up" + of_no_reason(found, reasons), err=True)
     for line in _table(rows):
-        click.echo(printable(line))
+        say(one_line(line))
     if rows:
         counts = ", ".join(f"{times:,} {reason}" for reason, times in Counter(row.reason for row in rows).most_common())
         again = shlex.join(["crawl", "retry", job, *(word for reason in reasons for word in ("--reason", reason))])
-        click.echo(printable(f"crawl: {counts}; `{again}` lets them wait again"), err=True)
+        say(f"crawl: {counts}; `{again}` lets them wait again", err=True)
     return COMPLETE
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from crawler.cli.main import COMPLETE, USAGE
-from crawler.cli.text import bytes_in_words, count, printable, when
+from crawler.cli.text import bytes_in_words, count, one_line, say, when
 from crawler.config import Project, find_project
 from crawler.errors import JobError, StoreError
 from crawler.frontier.job import FOLDER, Job, Overview, jobs_in
@@ -22,7 +22,7 @@ def command() -> int:
     project = find_project(Path.cwd())
     jobs = jobs_in(project.root)
     if not jobs:
-        click.echo("crawl: there are no jobs here; `crawl SPIDER` makes one", err=True)
+        say("crawl: there are no jobs here; `crawl SPIDER` makes one", err=True)
         return COMPLETE
     broken = False
     for job in jobs:
@@ -30,25 +30,25 @@ def command() -> int:
             _show(job.overview(), project)
         except StoreError as error:
             broken = True
-            click.echo(printable(f"{job.folder.name}: {error}"), err=True)
+            say(f"{job.folder.name}: {error}", err=True)
     return USAGE if broken else COMPLETE
 
 
 def _show(job: Overview, project: Project) -> None:
     tally, spec = job.tally, job.spec
     state = STATES.get(job.state, job.state) + (f" (process {job.owner})" if job.owner else "")
-    click.echo(printable(f"{spec.spider}  {state}, begun {when(spec.started)}"))
+    say(one_line(f"{spec.spider}  {state}, begun {when(spec.started)}"))
     failed = f", {count(job.failed, 'URL')} given up" if job.failed else ""
-    click.echo(
+    say(
         f"  {count(tally.pages, 'page')}, {count(tally.items, 'item')}, {count(job.waiting, 'request')} waiting{failed}; "
         f"state {bytes_in_words(job.size)}"
     )
     for output in spec.outputs:
-        click.echo(printable(f"  dataset   {output if output == '-' else relpath(output)}"))
+        say(one_line(f"  dataset   {output if output == '-' else relpath(output)}"))
     if not job.is_complete and job.owner is None:
-        click.echo(printable(f"  go on     {command_of(job, project)}"))
+        say(one_line(f"  go on     {command_of(job, project)}"))
     if job.failed:
-        click.echo(printable(f"  given up  {shlex.join(['crawl', 'failures', job.folder.name])}"))
+        say(one_line(f"  given up  {shlex.join(['crawl', 'failures', job.folder.name])}"))
 
 
 def find_job(name: str, project: Project) -> Job:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from crawler.cli.main import COMMANDS, COMPLETE, USAGE
-from crawler.cli.text import printable
+from crawler.cli.text import one_line, say
 from crawler.config import Project, find_project
 from crawler.discovery import Found, nearest, scan_folders
 
@@ -23,14 +23,14 @@ def command() -> int:
     width = max((len(one.spider.name) for one in found), default=0)
     for one in sorted(found, key=lambda one: one.spider.name):
         summary = (inspect.cleandoc(one.spider.__doc__ or "").splitlines() or [""])[0]
-        click.echo(f"{one.spider.name:<{width}}  {relpath(one.file)}  {summary}".rstrip())
+        say(one_line(f"{one.spider.name:<{width}}  {relpath(one.file)}  {summary}".rstrip()))
     for problem in _problems(found, project, are_all=not broken):
-        click.echo(f"crawl: {problem}", err=True)
+        say(f"crawl: {problem}", err=True)
     for _, error in broken:
-        click.echo(printable(f"{error.traceback.rstrip()}\ncrawl: {error}"), err=True)
+        say(f"{error.traceback.rstrip()}\ncrawl: {error}", err=True)
     if not found and not broken:
         where = ", ".join(relpath(folder) for folder in project.spider_folders)
-        click.echo(f"crawl: there are no spiders in {where}; `crawl new NAME` makes one", err=True)
+        say(f"crawl: there are no spiders in {where}; `crawl new NAME` makes one", err=True)
     return USAGE if broken else COMPLETE
 
 

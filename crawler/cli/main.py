@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 import click
 
 from crawler import __version__
-from crawler.cli.text import printable
+from crawler.cli.text import say
 from crawler.errors import CrawlerError, SpiderLoadError
 
 COMPLETE = 0
@@ -122,12 +123,14 @@ def run(arguments: list[str]) -> int:
     try:
         code: Any = crawl.main(arguments, prog_name="crawl", standalone_mode=False)  # Any: what a command returns
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        say(shown.getvalue().rstrip("\n"), err=True)
         return USAGE
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except CrawlerError as error:
         trace = error.traceback.rstrip() + "\n" if isinstance(error, SpiderLoadError) and error.traceback else ""
-        click.echo(printable(f"{trace}crawl: {error}"), err=True)
+        say(f"{trace}crawl: {error}", err=True)
         return USAGE
     return code if isinstance(code, int) else COMPLETE

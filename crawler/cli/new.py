@@ -10,9 +10,11 @@ from pathlib import Path
 import click
 
 from crawler.cli.main import COMMANDS
+from crawler.cli.text import say
 from crawler.config import FILE, find_project
 from crawler.discovery import scan_folders
 from crawler.errors import UsageError
+from crawler.http.filename import is_plain
 from crawler.urls.url import address, why_not
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -67,11 +69,11 @@ def command(name: str, url: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if project.file is None:
             (project.root / FILE).write_text(_CONFIG, "utf-8")
-            click.echo(f"wrote {FILE}")
+            say(f"wrote {FILE}")
         file.write_text(_SPIDER.format(class_name=_class_name(name), name=name, url=start), "utf-8")
     except OSError as error:
         raise UsageError(f"cannot write {relpath(file)}: {error.strerror}") from None
-    click.echo(f"wrote {relpath(file)}\nrun it: crawl {name} --max-pages 20")
+    say(f"wrote {relpath(file)}\nrun it: crawl {name} --max-pages 20")
 
 
 def _class_name(name: str) -> str:
@@ -84,6 +86,8 @@ def _checked(name: str, url: str) -> str:
     """The URL to begin with."""
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise UsageError(f"{name!r} cannot be a spider's name: small letters, digits and _ alone, as in my_books")
+    if not is_plain(f"{name}.py"):
+        raise UsageError(f"{name[:100]!r} cannot be a spider's name: its file could not be called so on every system")
     if name in COMMANDS:
         raise UsageError(f"{name!r} is a command; a spider cannot be called like one")
     target = address(url)

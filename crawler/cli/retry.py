@@ -10,7 +10,7 @@ import click
 from crawler.cli.failures import of_no_reason
 from crawler.cli.jobs import find_job
 from crawler.cli.main import COMPLETE
-from crawler.cli.text import count, printable
+from crawler.cli.text import count, say
 from crawler.config import find_project
 from crawler.frontier.ledger import put_back
 from crawler.jobs import command_of
@@ -32,5 +32,5 @@ def command(job: str, reasons: Sequence[str]) -> int:
         number = put_back(found, reasons)
         command = command_of(found.overview(is_mine=True), project)
     then = f"; `{command}` fetches {'it' if number == 1 else 'them'}" if number else told
-    click.echo(printable(f"{count(number, 'URL')} put back{then}"), err=True)
+    say(f"{count(number, 'URL')} put back{then}", err=True)
     return COMPLETE

@@ -14,7 +14,7 @@ import click
 from crawler.api import run_loop, stopped_by_signals
 from crawler.assemble import crawl_of
 from crawler.cli.main import COMMANDS, COMPLETE, FAILURES, INTERRUPTED, LIMIT, NOTHING_WORKED
-from crawler.cli.text import printable
+from crawler.cli.text import one_line, say
 from crawler.config import Project, find_project, read_pairs
 from crawler.discovery import Found, by_name, from_path
 from crawler.engine.crawl import Report, SpiderFailed
@@ -43,7 +43,7 @@ _OPTIONS = (
         "outputs",
         multiple=True,
         metavar="FILE",
-        help="Where items go; the ending names the format, - is standard output. Repeatable. "
+        help="Where items go; the ending names the format (.jsonl, .jsonl.gz, .csv), - is standard output. Repeatable. "
         "Without it: datasets/{spider}-{started}.jsonl.",
     ),
     click.option("-a", "args", multiple=True, metavar="KEY=VALUE", help="An argument for the spider. Repeatable."),
@@ -215,7 +215,8 @@ def run_spider(
                 return NOTHING_WORKED if plan.was_in_vain else COMPLETE
             report = run_loop(lambda: whole(console, plan))
     except SpiderFailed as error:
-        click.echo(printable(f"{error.trace.rstrip()}\ncrawl: {error}"), err=True)
+        say(error.trace.rstrip(), err=True)
+        say(one_line(f"crawl: {error}"), err=True)
         return NOTHING_WORKED
     return exit_code(report, strict=options.strict)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from crawler.cli.run import find_spider
+from crawler.cli.text import say
 from crawler.config import SETTINGS, find_project, resolve
 from crawler.http.credentials import concealed
 
@@ -22,12 +23,10 @@ def command(spider: str | None) -> None:
     settings = resolve(project, find_spider(spider, project).spider if spider else None)
     for name, setting in SETTINGS.items():
         origin = settings.origins[name]
-        click.echo(
-            f"{name} = {_shown(name, settings.values[name])}" + ("" if origin == "default" else f"   ({origin})")
-        )
-        click.echo(f"    {setting.description}")
+        say(f"{name} = {_shown(name, settings.values[name])}" + ("" if origin == "default" else f"   ({origin})"))
+        say(f"    {setting.description}")
     for host, values in settings.hosts.items():
-        click.echo(f'[host."{host}"] ' + ", ".join(f"{name} = {_shown(name, value)}" for name, value in values.items()))
+        say(f'[host."{host}"] ' + ", ".join(f"{name} = {_shown(name, value)}" for name, value in values.items()))
 
 
 def _shown(name: str, value: object) -> str:

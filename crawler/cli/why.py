@@ -9,13 +9,15 @@ import click
 
 from crawler.cli.jobs import find_job
 from crawler.cli.main import COMPLETE, USAGE
-from crawler.cli.text import count, printable, when
+from crawler.cli.text import count, one_line, say, when
 from crawler.config import find_project
 from crawler.errors import StoreError
 from crawler.frontier.job import Job, Overview, jobs_in
 from crawler.frontier.ledger import Trace, robots_of, seed_hosts, trace
+from crawler.http.addresses import is_private_host, refusal
 from crawler.jobs import STATES
 from crawler.politeness.robots import RobotsTxt, line_against, product_token
+from crawler.traps.spelling import is_endless
 from crawler.urls.canonical import DEFAULT_STEPS, STEPS, Canonical, canonicalizer
 from crawler.urls.scope import Scope
 from crawler.urls.url import address, why_not
@@ -32,12 +34,12 @@ def command(url: str, job: str | None) -> int:
     """
     target = address(url)
     if target is None:
-        click.echo(printable(f"crawl: {url} cannot be crawled: {why_not(url)}"), err=True)
+        say(one_line(f"crawl: {url} cannot be crawled: {why_not(url)}"), err=True)
         return USAGE
     project = find_project(Path.cwd())
     jobs = [find_job(job, project)] if job else jobs_in(project.root)
     if not jobs:
-        click.echo("crawl: there are no jobs here; `crawl SPIDER` makes one", err=True)
+        say("crawl: there are no jobs here; `crawl SPIDER` makes one", err=True)
         return USAGE
     asked: list[tuple[Job, Overview, Trace]] = []
     for one in jobs:
@@ -46,14 +48,14 @@ def command(url: str, job: str | None) -> int:
         except StoreError as error:
             if job:
                 raise
-            click.echo(printable(f"{one.folder.name}: {error}"), err=True)
+            say(f"{one.folder.name}: {error}", err=True)
             continue
         asked.append((one, overview, trace(one, target.href, _canonical(overview))))
     knowing = [answer for answer in asked if answer[2].state in _ANSWERS]
     for one, overview, found in knowing or asked:
         prefix = f"{overview.spec.spider}: " if len(jobs) > 1 else ""
         for number, line in enumerate(_answer(one, overview, found, target.href)):
-            click.echo(printable((prefix if number == 0 else " " * len(prefix)) + line))
+            say(one_line((prefix if number == 0 else " " * len(prefix)) + line))
     return COMPLETE
 
 
@@ -92,7 +94,7 @@ def _failed(found: Trace, job: Job, overview: Overview) -> Iterator[str]:
     if failure.referrer:
         yield f"  found on {failure.referrer}"
     if failure.traceback:
-        yield failure.traceback.rstrip()
+        yield from ("  " + line for line in failure.traceback.rstrip().split("\n"))
 
 
 def _redirected(found: Trace, job: Job, overview: Overview) -> Iterator[str]:
@@ -102,6 +104,10 @@ def _redirected(found: Trace, job: Job, overview: Overview) -> Iterator[str]:
 def _skipped(found: Trace, job: Job, overview: Overview) -> Iterator[str]:
     if found.note == "site_budget":
         yield "site_budget: the site had given as many pages as max_pages_per_site allows"
+        return
+    if found.note == "trap":
+        pages = overview.spec.settings.get("trap_pages")
+        yield f"trap: its kind of pages seemed to go on for ever, and brought nothing new; trap_pages = {pages}"
         return
     target = address(found.url)
     body = robots_of(job, target.origin) if target is not None else None
@@ -140,6 +146,13 @@ _ANSWERS = {
 }
 
 
+_LEFT_ALONE = {
+    "trap": "of a kind of pages that seemed endless (trap_pages)",
+    "trap_hosts": "on one of too many hosts of its site (max_hosts_per_site)",
+}
+"""Links that are not followed, and not written down one by one."""
+
+
 def _unknown(job: Job, overview: Overview, url: str) -> Iterator[str]:
     """Nothing is written down of it: its host tells whether it would have been taken."""
     target = address(url)
@@ -153,12 +166,24 @@ def _unknown(job: Job, overview: Overview, url: str) -> Iterator[str]:
         rule = f"allowed_hosts = {allowed}" if allowed else f"without allowed_hosts, those of the seeds: {_some(hosts)}"
         yield f"out of scope: {target.hostname} is not among the hosts of the crawl ({rule})"
         return
+    refused = overview.tally.skipped.get("private", 0)
+    if refused and is_private_host(target.hostname):
+        yield f"private: {refusal(target.hostname)}"
+        yield f"  left out of this crawl: {count(refused, 'link')} of public pages to private hosts"
+        return
+    most = overview.spec.settings.get("max_path_segments")
+    if most is not None and overview.tally.skipped.get("trap_path") and is_endless(target.href, most):
+        yield f"trap_path: it repeats itself, or has more than {most} segments; max_path_segments = unset follows it"
+        return
     so_far = "" if overview.is_complete else " so far"
     yield f"never discovered: no callback asked for it{so_far} (a page may link to it that the spider did not follow)"
     left_out = overview.tally.skipped.get("nofollow", 0)
     if left_out:
         links = count(left_out, "link")
         yield f"  it may be on a page that asks not to be followed: {links} left out (obey_robots_tags)"
+    for reason, words in _LEFT_ALONE.items():
+        if times := overview.tally.skipped.get(reason):
+            yield f"  it may be {words}: {count(times, 'link')} left alone"
     if overview.spec.settings.get("max_depth") is not None and overview.is_complete:
         yield f"  it may lie deeper than max_depth = {overview.spec.settings['max_depth']}"
 

@@ -21,6 +21,7 @@ from msgspec import Meta
 
 from crawler.errors import OutputClosed, OutputError, SinkError
 from crawler.export.formats import Format
+from crawler.export.inert import inert_json
 from crawler.outcome import Record
 
 Mode = Literal["new", "overwrite", "append"]
@@ -39,6 +40,10 @@ class ExportOptions:
             min_length=1, description="where the dataset goes if no -o is given; {spider} and {started} are filled in"
         ),
     ] = "datasets/{spider}-{started}.jsonl"
+    csv_safe: Annotated[
+        bool,
+        Meta(description="put an apostrophe before the cells of a CSV that a spreadsheet would take for a formula"),
+    ] = True
     durability: Annotated[
         Literal["power", "process"],
         Meta(
@@ -65,9 +70,9 @@ class FileSink:
             return await self._continue(position)
         refuse_existing(self._path, self._mode)
         try:
-            new = await asyncio.to_thread(_make_folders, self._path.parent)
+            new = await asyncio.to_thread(make_folders, self._path.parent)
         except OSError as error:
-            raise OutputError(f"cannot create the folder {self._path.parent}: {_why(error)}") from error
+            raise OutputError(f"cannot create the folder {self._path.parent}: {why(error)}") from error
         try:
             mode: Mode = "append" if is_special(self._path) else self._mode
             self._file = await aiofiles.open(self._path, _OPEN_AS[mode], buffering=0)
@@ -77,9 +82,9 @@ class FileSink:
                 os.ftruncate(self._file.fileno(), 0)
             self._position = await asyncio.to_thread(self._end_last_line) if self._mode == "append" else 0
             if self._syncs and self._regular:
-                await asyncio.to_thread(_sync_names, [self._path.parent, *new])
+                await asyncio.to_thread(sync_names, [self._path.parent, *new])
         except OSError as error:
-            raise OutputError(f"cannot create {self._path}: {_why(error)}") from error
+            raise OutputError(f"cannot create {self._path}: {why(error)}") from error
         return self._position
 
     async def _continue(self, position: int) -> int:
@@ -100,7 +105,7 @@ class FileSink:
                 f"{self._path} is gone, and the job has {position} bytes in it: put it back, or begin anew with --fresh"
             ) from error
         except OSError as error:
-            raise OutputError(f"cannot continue {self._path}: {_why(error)}") from error
+            raise OutputError(f"cannot continue {self._path}: {why(error)}") from error
         return position
 
     def _claim(self) -> None:
@@ -108,16 +113,8 @@ class FileSink:
 
         :raises OutputError: another crawl is writing it
         """
-        if sys.platform == "win32" or not self._regular:
-            return
-        import fcntl
-
-        try:
-            fcntl.flock(self._file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OutputError(f"another crawl is writing {self._path}: wait for it, or name another file") from error
-        except OSError:
-            pass  # a file system without locks
+        if self._regular:
+            claim(self._file.fileno(), self._path)
 
     def _cut_back(self) -> None:
         descriptor = self._file.fileno()
@@ -125,7 +122,7 @@ class FileSink:
         os.lseek(descriptor, self._position, os.SEEK_SET)
         if self._syncs:
             os.fsync(descriptor)
-            _sync_names([self._path.parent])
+            sync_names([self._path.parent])
 
     async def append(self, records: Sequence[Record]) -> int:
         """Write *records*, and sync them if asked to. The position after them, in bytes."""
@@ -135,7 +132,7 @@ class FileSink:
             try:
                 await self._write(data)
             except OSError as error:
-                raise SinkError(str(self._path), _why(error) + await asyncio.to_thread(self._cut)) from error
+                raise SinkError(str(self._path), why(error) + await asyncio.to_thread(self._cut)) from error
             self._position += len(data)
         return self._position
 
@@ -156,7 +153,7 @@ class FileSink:
             os.ftruncate(self._file.fileno(), self._position)
             os.lseek(self._file.fileno(), self._position, os.SEEK_SET)  # or the next write would leave a hole
         except OSError as error:
-            return f"; its last line may be torn ({_why(error)})"
+            return f"; its last line may be torn ({why(error)})"
         return f"; what was saved before is whole ({self._position} bytes)"
 
     def _end_last_line(self) -> int:
@@ -191,7 +188,7 @@ class LazySink:
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:
-            raise OutputError(f"cannot replace {self._path}: {_why(error)}") from error
+            raise OutputError(f"cannot replace {self._path}: {why(error)}") from error
         return 0
 
     async def append(self, records: Sequence[Record]) -> int:
@@ -243,7 +240,7 @@ class NullSink:
 
 
 class StdoutSink:
-    """A dataset on standard output."""
+    """A dataset on standard output. On a terminal it is spelt without what steers it; the data is the same."""
 
     name = "-"
 
@@ -251,21 +248,25 @@ class StdoutSink:
         self._format = form
         self._position = 0
         self._descriptor = descriptor
+        self._is_terminal = False
         self._file: Any = None  # as above
 
     async def open(self, position: int | None = None) -> int:
         self._file = await aiofiles.open(self._descriptor, "wb", buffering=0, closefd=False)
         self._position = position or 0  # what was written cannot be taken back
+        self._is_terminal = os.isatty(self._descriptor)
         return self._position
 
     async def append(self, records: Sequence[Record]) -> int:
         data = self._format.encode(records)
+        if self._is_terminal:
+            data = inert_json(data)
         try:
             await _write_all(self._file, data)
         except OSError as error:
             if error.errno in (errno.EPIPE, errno.ECONNRESET):
                 raise OutputClosed("standard output", "its reader went away") from error
-            raise SinkError("standard output", _why(error)) from error
+            raise SinkError("standard output", why(error)) from error
         self._position += len(data)
         return self._position
 
@@ -319,6 +320,23 @@ class StreamSink:
         """Nothing to close; :meth:`end` is said by whoever started the crawl, also where it could not begin."""
 
 
+def claim(descriptor: int, path: Path) -> None:
+    """Say that the file *path*, open as *descriptor*, is this process's; not on Windows, which has no such thing.
+
+    :raises OutputError: another crawl is writing it
+    """
+    if sys.platform == "win32":
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OutputError(f"another crawl is writing {path}: wait for it, or name another file") from error
+    except OSError:
+        pass  # a file system without locks
+
+
 def refuse_existing(path: Path, mode: Mode) -> None:
     """
     :raises OutputError: *path* exists, and *mode* says neither to replace nor to continue it
@@ -345,20 +363,21 @@ async def _write_all(file: Any, data: bytes) -> None:  # Any: aiofiles has no pu
             view = view[written:]
 
 
-def _why(error: OSError) -> str:
+def why(error: OSError) -> str:
+    """What the system says of it, as the end of a sentence."""
     if isinstance(error, (FileExistsError, NotADirectoryError)):
         return "a part of the path is a file"
     return error.strerror or str(error)
 
 
-def _make_folders(folder: Path) -> list[Path]:
+def make_folders(folder: Path) -> list[Path]:
     """Create *folder* and what is missing above it. The folders that got a new name in them."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     return [path.parent for path in missing]
 
 
-def _sync_names(folders: Sequence[Path]) -> None:
+def sync_names(folders: Sequence[Path]) -> None:
     """A new file survives a power cut when its folder is synced, too."""
     if os.name == "nt":  # a folder cannot be opened there
         return

@@ -75,7 +75,7 @@ def test_what_the_spider_did_not_say_the_environment_and_the_command_line_do(cra
 SECRETS = """
 [crawl]
 proxies = ["http://ann:s3cret@proxy.example:3128"]
-headers = {"X-Api-Key" = "s3cret", "Accept-Language" = "de"}
+headers = {"X-Tokens" = "s3cret", "Accept-Language" = "de"}
 [crawl.credentials]
 "https://a.example" = "basic ann:s3cret"
 "https://b.example" = "bearer ${API_TOKEN}"
@@ -91,7 +91,7 @@ def test_secrets_are_shown_to_be_there_but_not_what_they_are(crawl, project, mon
     assert (ended.code, ended.err) == (0, "")
     assert "s3cret" not in ended.out
     assert "proxies = ['http://ann:***@proxy.example:3128']   (config.toml:3 [crawl])" in ended.out
-    assert "headers = {'X-Api-Key': '***', 'Accept-Language': 'de'}" in ended.out
+    assert "headers = {'X-Tokens': '***', 'Accept-Language': 'de'}" in ended.out
     assert (
         "credentials = {'https://a.example': 'basic ann:***', 'https://b.example': 'bearer ${API_TOKEN}'}" in ended.out
     )

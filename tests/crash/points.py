@@ -288,8 +288,8 @@ POINTS: dict[str, Callable[[], None]] = {
     "before the database gets its name": lambda: before(os, "replace", to_database),
     "the database has its name, which is not synced": lambda: after(os, "replace", to_database),
     "before the output is made": lambda: before(FileSink, "open", is_new),
-    "the output is made, its folder not synced": creating("_sync_names", is_after=False),
-    "the output is made, its folder synced": creating("_sync_names", is_after=True),
+    "the output is made, its folder not synced": creating("sync_names", is_after=False),
+    "the output is made, its folder synced": creating("sync_names", is_after=True),
     "outputs opened, before their first positions": lambda: before(Committer, "commit", lambda self, *a: bool(a)),
     "outputs opened, after their first positions": lambda: after(Committer, "commit", lambda self, *a: bool(a)),
     # a job is begun anew, in the place of another one

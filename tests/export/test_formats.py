@@ -40,8 +40,8 @@ def test_the_longest_ending_counts(name):
     [
         ("a", "a: the ending names the format, as in a.jsonl"),
         (".jsonl", ".jsonl: the ending names the format"),
-        ("a.json", "a.json: no format has the ending '.json'; there are .jsonl, .jsonl.gz"),
-        ("a.csv.gz", "a.csv.gz: no format has the ending '.gz'; there are .jsonl, .jsonl.gz"),
+        ("a.json", "a.json: no format has the ending '.json'; there are .jsonl, .jsonl.gz, .csv"),
+        ("a.csv.gz", "a.csv.gz: no format has the ending '.gz'; there are .jsonl, .jsonl.gz, .csv"),
     ],
 )
 def test_an_ending_that_names_none_is_refused_with_those_that_do(name, said):

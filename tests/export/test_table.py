@@ -1,0 +1,322 @@
+"""A table's sink: exact whatever happens to the crawl, and never in the way of what was there before."""
+
+import csv
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crawler.errors import OutputError, SinkError
+from crawler.export import table as table_module
+from crawler.export.sink import Mode
+from crawler.export.table import TableSink, committed_file, discard_spools, is_made, is_table, make_table, spool_of
+from crawler.outcome import Record
+
+FIRST = [Record(b'{"n":%d}' % number) for number in range(3)]
+SECOND = [Record(b'{"n":%d,"late":"=%d"}' % (number, number)) for number in range(3, 6)]
+LOST = [Record(b'{"lost":true}')] * 4
+WHOLE = [["n", "late"], ["0", ""], ["1", ""], ["2", ""], ["3", "'=3"], ["4", "'=4"], ["5", "'=5"]]
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "out" / "items.csv"
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Path:
+    folder = tmp_path / "job"
+    folder.mkdir()
+    return folder
+
+
+def sink_at(path: Path, job: Path | None, mode: Mode = "new", *, syncs: bool = False) -> TableSink:
+    return TableSink(path, spool_of(path, job), mode, syncs=syncs, is_safe=True, keeps=job is not None)
+
+
+def cells(path: Path) -> list[list[str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file, strict=True))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+async def ended(sink: TableSink, *groups: list[Record], position: int | None = None) -> int:
+    """The position at which it ended, in good order."""
+    reached = await sink.open(position)
+    for group in groups:
+        reached = await sink.append(group)
+    await sink.finish()
+    await sink.close()
+    return reached
+
+
+async def killed(sink: TableSink, *groups: list[Record], position: int | None = None) -> int:
+    """The position after the first of *groups*; the others were never committed."""
+    reached = [await sink.open(position)]
+    for group in groups:
+        reached.append(await sink.append(group))
+    await sink.close()  # as the system does it; the table was not made
+    return reached[1]
+
+
+@pytest.mark.parametrize("syncs", [True, False])
+async def test_a_table_is_there_when_the_crawl_ends(path: Path, job: Path, syncs: bool) -> None:
+    sink = sink_at(path, job, syncs=syncs)
+    assert await sink.open() == 0
+    await sink.append(FIRST)
+    assert path.read_bytes() == b""
+    await sink.append(SECOND)
+    await sink.finish()
+    await sink.close()
+    assert cells(path) == WHOLE
+    assert names(path.parent) == ["items.csv"]
+    assert sink.name == str(path)
+
+
+async def test_without_a_job_nothing_else_stays(path: Path) -> None:
+    sink = sink_at(path, None)
+    await sink.open()
+    await sink.append(FIRST)
+    assert names(path.parent) == ["items.csv", "items.csv.part"]
+    await sink.finish()
+    await sink.close()
+    assert names(path.parent) == ["items.csv"]
+
+
+async def test_without_a_job_the_records_of_a_crawl_that_died_are_not_replaced(path: Path) -> None:
+    await killed(sink_at(path, None), FIRST)
+    path.unlink()
+    for mode in ("new", "append"):
+        with pytest.raises(OutputError, match=r"items\.csv\.part holds the items of a crawl that did not end"):
+            await sink_at(path, None, mode).open()
+    assert await ended(sink_at(path, None, "overwrite"), FIRST)
+    assert len(cells(path)) == 4
+
+
+async def test_wherever_an_append_was_torn_the_table_is_exact(path: Path, job: Path) -> None:
+    spool = spool_of(path, job)
+    position = await killed(sink_at(path, job), FIRST, LOST)
+    whole = spool.read_bytes()
+
+    for torn in range(position, len(whole) + 1):
+        spool.write_bytes(whole[:torn])
+        assert await ended(sink_at(path, job, "overwrite"), SECOND, position=position) > position
+        assert cells(path) == WHOLE
+
+
+STEPS = ["fields_of", "write_table", "_open_new", "os.utime", "os.replace", "sync_names", "os.fsync", "os.chmod"]
+
+
+@pytest.mark.parametrize(
+    ("step", "is_after"), [*((step, False) for step in STEPS), *((step, True) for step in STEPS if step != "_open_new")]
+)
+async def test_wherever_the_making_dies_there_is_the_earlier_table_or_the_new_one(
+    path: Path, job: Path, monkeypatch: pytest.MonkeyPatch, step: str, is_after: bool
+) -> None:
+    first = await ended(sink_at(path, job, syncs=True), FIRST)
+    before = cells(path)
+    sink = sink_at(path, job, "overwrite", syncs=True)
+    await sink.open(first)
+    position = await sink.append(SECOND)
+    with monkeypatch.context() as patched:
+        owner: Any = os if step.startswith("os.") else table_module
+        name = step.removeprefix("os.")
+        patched.setattr(owner, name, dying(getattr(owner, name), is_after=is_after))
+        patched.setattr(Path, "unlink", lambda *_, **__: None)  # nobody tidies up after a SIGKILL
+        with pytest.raises(Killed):
+            await sink.finish()
+    await sink.close()
+    assert cells(path) in (before, WHOLE)
+
+    assert await ended(sink_at(path, job, "overwrite", syncs=True), position=position) == position
+    assert cells(path) == WHOLE
+    assert names(path.parent) == ["items.csv"]
+
+
+def dying(function: Callable[..., Any], *, is_after: bool) -> Callable[..., Any]:
+    def called(*args: Any, **named: Any) -> Any:
+        if is_after:
+            function(*args, **named)
+        raise Killed
+
+    return called
+
+
+async def test_an_earlier_table_is_there_until_the_new_one_is(path: Path, job: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("old\r\n1\r\n")
+    sink = sink_at(path, job, "overwrite")
+    await sink.open()
+    await sink.append(FIRST)
+    assert path.read_text() == "old\n1\n"
+    await sink.finish()
+    await sink.close()
+    assert cells(path) == [["n"], ["0"], ["1"], ["2"]]
+
+
+async def test_append_adds_lines_and_columns(path: Path, job: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes('\ufeffa,n\n"=1",7\n'.encode())
+    assert await ended(sink_at(path, job, "append"), SECOND)
+    assert cells(path) == [["a", "n", "late"], ["=1", "7", ""], ["", "3", "'=3"], ["", "4", "'=4"], ["", "5", "'=5"]]
+
+
+async def test_append_is_exact_after_a_kill_too(path: Path, job: Path) -> None:
+    await ended(sink_at(path, job), FIRST)
+    position = await killed(sink_at(path, job, "append"), SECOND, LOST)
+    await ended(sink_at(path, job, "append"), position=position)
+    assert cells(path) == WHOLE
+    await ended(sink_at(path, job, "append"))
+    assert cells(path) == WHOLE
+
+
+async def test_append_to_what_is_no_table_is_refused_and_leaves_it_alone(path: Path, job: Path) -> None:
+    path.parent.mkdir()
+    for text in (b"a,a\n1,2\n", b"a\n\xff\n"):
+        path.write_bytes(text)
+        sink = sink_at(path, job, "append")
+        with pytest.raises(OutputError, match="is no CSV that could be added to"):
+            await sink.open()
+        await sink.close()
+        assert path.read_bytes() == text
+
+
+async def test_a_file_that_exists_is_refused_and_left_alone(path: Path, job: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"old")
+    with pytest.raises(OutputError, match="exists already: --overwrite replaces it, --append adds to it"):
+        await sink_at(path, job).open()
+    assert path.read_bytes() == b"old"
+
+
+async def test_a_link_that_leads_nowhere_is_not_followed(path: Path, job: Path, tmp_path: Path) -> None:
+    path.parent.mkdir()
+    path.symlink_to(tmp_path / "elsewhere")
+    sink = sink_at(path, job)
+    with pytest.raises(OutputError, match="cannot create"):
+        await sink.open()
+    await sink.close()
+    assert not (tmp_path / "elsewhere").exists()
+
+
+async def test_a_table_that_somebody_changed_is_not_replaced_by_a_resume(path: Path, job: Path) -> None:
+    position = await ended(sink_at(path, job), FIRST)
+    path.write_bytes(b"mine\n")
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 10**9))
+    with pytest.raises(OutputError, match=r"was changed since this job made it"):
+        await sink_at(path, job, "overwrite").open(position)
+    assert path.read_bytes() == b"mine\n"
+
+
+async def test_a_table_that_was_deleted_is_made_again(path: Path, job: Path) -> None:
+    position = await ended(sink_at(path, job), FIRST)
+    path.unlink()
+    await ended(sink_at(path, job, "overwrite"), SECOND, position=position)
+    assert cells(path) == WHOLE
+
+
+async def test_two_crawls_do_not_make_one_table(path: Path, tmp_path: Path, job: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    first, second = sink_at(path, job), sink_at(path, other, "overwrite")
+    await first.open()
+    with pytest.raises(OutputError, match="another crawl is writing"):
+        await second.open()
+    await second.close()
+    await first.close()
+
+
+async def test_a_table_that_cannot_be_written_is_an_error_that_a_resume_mends(
+    path: Path, job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = sink_at(path, job)
+    await sink.open()
+    position = await sink.append(FIRST)
+    with monkeypatch.context() as patched:
+        patched.setattr(table_module, "write_table", dying_of_a_full_disk)
+        with pytest.raises(SinkError, match=r"cannot write .*items\.csv: No space left on device"):
+            await sink.finish()
+    await sink.close()
+    assert names(path.parent) == ["items.csv"]
+    await ended(sink_at(path, job, "overwrite"), SECOND, position=position)
+    assert cells(path) == WHOLE
+
+
+def dying_of_a_full_disk(*_: object, **__: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+async def test_a_spool_that_is_damaged_is_told(path: Path, job: Path) -> None:
+    sink = sink_at(path, job)
+    await sink.open()
+    await sink.append(FIRST)
+    spool_of(path, job).write_bytes(b"{torn")
+    with pytest.raises(SinkError, match="is damaged"):
+        await sink.finish()
+    await sink.close()
+
+
+async def test_a_table_has_the_mode_of_any_new_file_and_that_of_the_one_it_replaces(path: Path, job: Path) -> None:
+    await ended(sink_at(path, job), FIRST)
+    (path.parent / "plain").touch()
+    assert path.stat().st_mode == (path.parent / "plain").stat().st_mode
+    path.chmod(0o640)
+    await ended(sink_at(path, job, "overwrite"), FIRST)
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+async def test_a_link_of_the_user_s_own_leads_to_the_table(path: Path, job: Path, tmp_path: Path) -> None:
+    path.parent.mkdir()
+    (tmp_path / "real.csv").touch()
+    path.symlink_to(tmp_path / "real.csv")
+    await ended(sink_at(path, job, "overwrite"), FIRST)
+    assert path.is_symlink()
+    assert len(cells(tmp_path / "real.csv")) == 4
+
+
+def test_the_spool_of_a_job_lies_in_its_folder_and_is_one_for_each_table(tmp_path: Path) -> None:
+    one, other = (spool_of(tmp_path / name / "a.csv", tmp_path / "job") for name in ("x", "y"))
+    assert one.parent == other.parent == tmp_path / "job"
+    assert one != other
+    assert spool_of(Path("a.csv"), None) == Path("a.csv.part")
+    assert committed_file("a.jsonl", tmp_path) == Path("a.jsonl")
+    assert committed_file("-", tmp_path) == Path("-")
+    assert committed_file("a.csv", tmp_path).parent == tmp_path
+    assert [is_table(name) for name in ("a.csv", "A.CSV", "a.jsonl", "-", "a", "csv")] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]
+
+
+def test_spools_of_an_earlier_job_are_discarded(tmp_path: Path) -> None:
+    (tmp_path / "a.part").touch()
+    (tmp_path / "frontier.sqlite3").touch()
+    discard_spools(tmp_path)
+    assert names(tmp_path) == ["frontier.sqlite3"]
+
+
+def test_whether_a_table_is_made_can_be_seen(tmp_path: Path) -> None:
+    path, spool = tmp_path / "a.csv", tmp_path / "a.csv.part"
+    assert is_made(path, spool)
+    spool.write_text(json.dumps({"a": 1}) + "\n")
+    assert not is_made(path, spool)
+    path.touch()
+    assert not is_made(path, spool)
+    make_table(path, spool, syncs=False, is_safe=True)
+    assert is_made(path, spool)
+    os.utime(spool, ns=(0, path.stat().st_mtime_ns + 1))
+    assert not is_made(path, spool)
