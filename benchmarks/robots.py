@@ -62,7 +62,7 @@ _CASES = {
 class Hosts(CannedFetcher):
     """A host for each number."""
 
-    async def fetch(self, request: Request, on_sent: object = None) -> Response:
+    async def fetch(self, request: Request, on_sent: object = None, inside: bool = False) -> Response:
         number = int(request.url[8 : request.url.index(".")])
         body = MIX[number % len(MIX)].replace("a.example", f"h{number}.example")
         return Response(request.url, 200 if body else 404, headers_of(), body.encode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
@@ -20,31 +21,40 @@ from crawler.engine.remote import prepare, work
 from crawler.engine.stats import Stats
 from crawler.engine.worker import EngineOptions, Stages
 from crawler.errors import ConfigError, OutputError, SpiderLoadError, UsageError
-from crawler.export.formats import JsonLines, ending_of, format_of
+from crawler.export.formats import Format, JsonLines, ending_of, format_of
 from crawler.export.sink import ExportOptions, FileSink, LazySink, Mode, StdoutSink, is_special, refuse_existing
+from crawler.export.table import TableSink, is_table, spool_of
 from crawler.fetch.cache_options import CacheOptions, cache_path
 from crawler.fetch.canned import CannedFetcher
 from crawler.fetch.fetcher import Fetcher, FetchOptions, user_agent_of
 from crawler.fetch.http import HttpFetcher
 from crawler.fetch.robots import RobotsCache
+from crawler.fetch.room import Room
 from crawler.frontier.frontier import Frontier, FrontierOptions
 from crawler.frontier.job import Job
 from crawler.frontier.memory import MemoryStore
 from crawler.frontier.sqlite import SqliteStore
 from crawler.frontier.store import Store
+from crawler.http.addresses import read_private_hosts
+from crawler.http.credentials import without_secret
 from crawler.jobs import Plan
 from crawler.parse.heap import keep_freed_memory
 from crawler.parse.links import LinkOptions
 from crawler.parse.page import PageOptions
 from crawler.parse.pool import ParsePool, PoolOptions
+from crawler.parse.trial import Trial
 from crawler.politeness.overrides import Overrides
 from crawler.politeness.pace import Manners, Politeness
 from crawler.politeness.retry import Retry
 from crawler.politeness.robots import product_token
 from crawler.spider import Spider, is_cpu_bound
+from crawler.traps.options import Caution, TrapOptions
+from crawler.traps.watch import Traps
 from crawler.urls.canonical import CanonicalOptions, canonicalizer
 from crawler.urls.scope import Scope
 from crawler.urls.url import address
+
+log = logging.getLogger("crawler")
 
 _OTHER_NAMES = {
     "start_requests": "start",
@@ -167,10 +177,12 @@ def build_outputs(
     mode: Mode,
     stdout: int = 1,
     rejects_name: str = "",
+    job: Path | None = None,
 ) -> list[Output]:
     """A sink for each ``-o``; without any, for the ``output`` setting. The last one is for rejects.
 
-    *stdout* is the descriptor that ``-`` stands for; *rejects_name* the file for rejects, if a job has one already.
+    *stdout* is the descriptor that ``-`` stands for; *rejects_name* the file for rejects, if a job has one already;
+    *job* the job's folder, if there is one.
 
     :raises OutputError: a file exists already, or its ending names no format
     """
@@ -188,10 +200,14 @@ def build_outputs(
         if name == "-":
             outputs.append(StdoutSink(format_of(name), stdout))
         elif is_special(path):
+            if is_table(name):
+                raise OutputError(
+                    f"-o {name}: a table is made at the end, of a file; a device or a pipe takes JSON lines"
+                )
             outputs.append(FileSink(path, JsonLines(), mode, syncs=False))
         else:
             refuse_existing(path, mode)
-            outputs.append(FileSink(path, format_of(name), mode, syncs=syncs))
+            outputs.append(_in_file(path, format_of(name), mode, options, job))
             files.append(path)
     beside = files[0] if files else _unused(project.root / _filled(options.output, spider_name))
     stem, _ = _split(beside)
@@ -201,6 +217,14 @@ def build_outputs(
         raise OutputError(f"-o {rejects}: that is where the rejects of {beside.name} go; name another file")
     outputs.append(LazySink(rejects, JsonLines(), "append" if mode == "append" else "overwrite", syncs=syncs))
     return outputs
+
+
+def _in_file(path: Path, form: Format, mode: Mode, options: ExportOptions, job: Path | None) -> Output:
+    syncs = options.durability == "power"
+    if not form.is_table:
+        return FileSink(path, form, mode, syncs=syncs)
+    spool = spool_of(path, job)
+    return TableSink(path, spool, mode, syncs=syncs, is_safe=options.csv_safe, keeps=job is not None)
 
 
 def crawl_of(
@@ -219,7 +243,14 @@ def crawl_of(
     """
     spider = build_spider(spider_type, dict(plan.args))
     sinks = outputs or build_outputs(
-        plan.outputs, plan.settings, spider_type.name, project, plan.mode, stdout, plan.rejects
+        plan.outputs,
+        plan.settings,
+        spider_type.name,
+        project,
+        plan.mode,
+        stdout,
+        plan.rejects,
+        plan.job.folder if plan.job is not None else None,
     )
     begin = partial(plan.begin, spider, [sink.name for sink in sinks[:-1]], sinks[-1].name)
     crawl = assemble(
@@ -255,6 +286,7 @@ def assemble(
     :param root: the project's folder; None for that of the working directory
     """
     keep_freed_memory()
+    log.addFilter(_conceal)  # once, however often it is added
     stats = Stats()
     syncs = settings.options(ExportOptions).durability == "power"
     store = STORES["memory" if job is None else "sqlite"](job, syncs, begin)
@@ -267,7 +299,9 @@ def assemble(
     canonical = canonicalizer(settings.options(CanonicalOptions).canonicalization)
     fetch_hosts = settings.hosts_of(FetchOptions)
     identities = Overrides(fetch_options, fetch_hosts)
-    fetcher = fetcher or HttpFetcher(fetch_options, fetch_hosts)
+    engine = settings.options(EngineOptions)
+    room = Room(fetch_options.body_memory, 2 * engine.concurrency)
+    fetcher = fetcher or HttpFetcher(fetch_options, fetch_hosts, room=room)
     fetcher = _cached(fetcher, settings.options(CacheOptions), identities, root)
     frontier = Frontier(
         store,
@@ -277,6 +311,9 @@ def assemble(
         canonical,
         address_of=fetcher.address_of,
         site_of=_site_of,
+        permitted=read_private_hosts(fetch_options.allow_private_hosts),
+        width=engine.concurrency,
+        traps=Traps(Caution(settings.options(TrapOptions), settings.hosts_of(TrapOptions)), _site_of),
     )
     robots = RobotsCache(
         fetcher, partial(_agent_of, identities), asyncio.get_running_loop().time, store.robots, has_past=is_resumed
@@ -289,8 +326,10 @@ def assemble(
 
     committer = Committer(frontier, outputs[:-1], outputs[-1], stats, options, news)
     page_options = PageOptions(settings.options(LinkOptions).links, token=product_token(user_agent_of(fetch_options)))
-    stages = Stages(frontier, fetcher, robots, manners, pool, committer, stats, page_options)
-    return Crawl(spider, stages, store, outputs, settings.options(Retry), settings.options(EngineOptions))
+    stages = Stages(
+        frontier, fetcher, robots, manners, pool, Trial(engine.concurrency), committer, stats, page_options, room
+    )
+    return Crawl(spider, stages, store, outputs, settings.options(Retry), engine)
 
 
 def _cached(fetcher: Fetcher, options: CacheOptions, identities: Overrides[FetchOptions], root: Path | None) -> Fetcher:
@@ -302,6 +341,16 @@ def _cached(fetcher: Fetcher, options: CacheOptions, identities: Overrides[Fetch
     return CachingFetcher(fetcher, options, identities, cache_path(root or find_project(Path.cwd()).root))
 
 
+def _conceal(record: logging.LogRecord) -> bool:
+    """Nobody's log has the password of a URL, whoever reads it: programs have handlers of their own."""
+    text = record.getMessage()
+    if "@" in text:
+        record.msg, record.args = without_secret(text), None
+    if record.exc_info and "@" in (trace := logging.Formatter().formatException(record.exc_info)):
+        record.exc_text = without_secret(trace)
+    return True
+
+
 def _agent_of(identities: Overrides[FetchOptions], origin: str) -> str:
     """Who asks the host of *origin*."""
     target = address(origin)
@@ -310,7 +359,7 @@ def _agent_of(identities: Overrides[FetchOptions], origin: str) -> str:
 
 def _site_of(hostname: str) -> str:
     """What one owner has registered, or the host itself."""
-    from crawler.fetch.suffixes import public_suffixes  # 3 to 6 ms, for those who set a budget
+    from crawler.fetch.suffixes import public_suffixes  # 3 to 6 ms, where it takes many hosts or a budget
 
     return public_suffixes().registrable(hostname) or hostname
 

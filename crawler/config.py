@@ -35,6 +35,7 @@ from crawler.parse.pool import PoolOptions
 from crawler.politeness.pace import Politeness
 from crawler.politeness.retry import Retry
 from crawler.spider import Spider
+from crawler.traps.options import TrapOptions
 from crawler.urls.canonical import CanonicalOptions
 from crawler.urls.url import address
 
@@ -44,6 +45,7 @@ GROUPS = (
     EngineOptions,
     Politeness,
     FrontierOptions,
+    TrapOptions,
     CanonicalOptions,
     FetchOptions,
     CacheOptions,
@@ -165,7 +167,7 @@ def _default(field: dataclasses.Field[Any]) -> Any:  # Any: of the field's type
 
 
 SETTINGS: dict[str, Setting] = {setting.name: setting for group in GROUPS for setting in _settings_of(group)}
-HOST_SETTINGS = (*(field.name for field in dataclasses.fields(Politeness)), *PER_HOST)
+HOST_SETTINGS = (*(field.name for group in (Politeness, TrapOptions) for field in dataclasses.fields(group)), *PER_HOST)
 """What a ``[host."example.com"]`` table may hold."""
 
 
@@ -192,6 +194,8 @@ def read_project(file: Path) -> Project:
         line, _, column = position.partition(", column ")
         where = f":{line}:{column}" if column else ""
         raise ConfigError(f"{_shorter(file)}{where}: {message}; this is no TOML") from None
+    except RecursionError:
+        raise ConfigError(f"{_shorter(file)}: its values are too deep inside each other") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{_shorter(file)} is not in UTF-8: {error}") from None
     except OSError as error:
@@ -291,6 +295,8 @@ def _checked(
         except (msgspec.ValidationError, msgspec.DecodeError) as error:
             shown = concealed(name, given)
             problems.append(f"{layer.place_of(name)}: {name} = {shown!r}: {_in_words(error, setting.type)}")
+        except RecursionError:
+            problems.append(f"{layer.place_of(name)}: {name}: its values are too deep inside each other")
         except ValueError as error:
             problems.append(f"{layer.place_of(name)}: {name}: {error}")
 
@@ -406,7 +412,7 @@ def _path(key: str) -> tuple[str, ...]:
     """The parts of a TOML key: ``host."example.com"`` has two. None of them if it is no key."""
     try:
         nested: Any = tomllib.loads(f"{key} = 0")  # Any: tables in tables
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return ()
     parts = []
     while isinstance(nested, dict) and nested:  # empty: the line is a comment

@@ -18,7 +18,8 @@ CrawlerError
 │   ├── InvalidRequest  BlockedAddress  DNSFailed  ConnectFailed  TLSFailed
 │   └── FetchTimeout  Disconnected  TruncatedBody  MalformedResponse  BodyTooLarge  ProxyFailed
 ├── ParseProcessError         a parse process died or hung: the page is tried once more in a fresh one
-│   └── ParseProcessDied  ParseTimeout
+│   ├── ParseProcessDied  ParseTimeout
+│   └── PageTooHeavy          the page's tree would take too long or too much memory: it is not tried again
 ├── SinkError                 a dataset cannot be written: the crawl stops, what was committed stays
 │   └── OutputClosed          the reader of standard output went away
 └── StoreError                the crawl's state cannot be read or written: the crawl stops, what was committed stays
@@ -28,6 +29,11 @@ whole process pool down with it). Each message says what to do next, where the r
 """
 
 from __future__ import annotations
+
+import re
+
+_PASSWORD = re.compile(r"(//[^/?#\s:@]*:)[^/?#\s]*@")
+"""That of a URL, as in ``http://user:password@host/``: no message shows it."""
 
 
 class CrawlerError(Exception):
@@ -111,7 +117,8 @@ class FetchError(CrawlerError):
         self.detail = detail
 
     def __str__(self) -> str:
-        return f"{self.detail or self.reason} ({self.url})"
+        url = _PASSWORD.sub(r"\1***@", self.url) if "@" in self.url else self.url
+        return f"{self.detail or self.reason} ({url})"
 
 
 class InvalidRequest(FetchError):
@@ -202,6 +209,26 @@ class ParseTimeout(ParseProcessError):
     """A parse process gave no answer within ``parse_timeout`` and was killed."""
 
     reason = "parse_timeout"
+
+
+class PageTooHeavy(ParseProcessError):
+    """The tree of *url* was not built, for it would take too long or too much memory; *detail* says what is known.
+
+    Raised by whatever needs the tree: ``page.tree``, ``css()``, ``links()``.
+    """
+
+    reason = "page_too_heavy"
+
+    def __init__(self, url: str, detail: str = "its tree would take too long or too much memory") -> None:
+        super().__init__(url, detail)
+        self.url = url
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return (
+            f"{self.detail}; page.text and page.body can be read, and a callback that is @cpu_bound parses it in a "
+            "process of its own, within parse_timeout and parse_memory"
+        )
 
 
 class SinkError(CrawlerError):

@@ -19,9 +19,11 @@ from crawler import __version__
 from crawler.config import Project, Settings, resolve
 from crawler.errors import CrawlerError, JobError, JobUnfinished, StoreError, UsageError
 from crawler.export.sink import ExportOptions, Mode
+from crawler.export.table import committed_file, discard_spools, is_made, is_table, make_table, spool_of
 from crawler.frontier.frontier import FrontierOptions
 from crawler.frontier.job import FOLDER, Job, Overview, Spec
 from crawler.http.credentials import concealed
+from crawler.http.filename import is_plain
 from crawler.request import legible, plain
 from crawler.spider import Spider
 from crawler.urls.canonical import DEFAULT_STEPS
@@ -99,11 +101,12 @@ class Plan(msgspec.Struct):
         self.spec.allowed_hosts = [str(host) for host in hosts or ()]
         syncs = self.settings.options(ExportOptions).durability == "power"
         if self.replaced is not None:
-            _end_whole(self.replaced)
+            _end_whole(self.replaced, syncs=syncs)
         if self.is_resumed:
             self.job.resume(self.spec, syncs=syncs)
         else:
             self.job.create(self.spec, syncs=syncs)
+            discard_spools(self.job.folder)
         self.is_begun = True
 
 
@@ -115,10 +118,8 @@ def planned(project: Project, spider: type[Spider], wish: Wish) -> Iterator[Plan
         become of it
     :raises StoreError: the job cannot be read
     """
+    _check_names(spider, wish)
     settings = _resolved(project, spider, wish, wish.sets)
-    for name in wish.outputs:
-        if name != legible(name):
-            raise UsageError(f"-o {legible(name)}: this name is no UTF-8 text, as the name of a dataset must be")
     keeps = wish.keeps and settings.options(FrontierOptions).store != "memory"
     if not keeps and (wish.choice or wish.folder):
         raise UsageError("this crawl keeps no state that could be gone on with: set store=sqlite, and name an output")
@@ -152,10 +153,27 @@ def _take_back(plan: Plan) -> None:
     assert plan.job is not None
     assert plan.spec is not None
     plan.job.discard()
+    discard_spools(plan.job.folder)
     if plan.mode == "new":  # else they were there before
         for path in map(Path, plan.spec.outputs):
             if path.is_file() and not path.stat().st_size:
                 path.unlink()
+
+
+def _check_names(spider: type[Spider], wish: Wish) -> None:
+    """A spider's name becomes that of its dataset and of its job's folder, here and on whatever system they are taken to.
+
+    :raises UsageError: it cannot, or a dataset's name is none
+    """
+    for name in wish.outputs:
+        if name != legible(name):
+            raise UsageError(f"-o {legible(name)}: this name is no UTF-8 text, as the name of a dataset must be")
+    if wish.keeps and not is_plain(spider.name):
+        name = spider.name if len(spider.name) <= 100 else f"{spider.name[:97]}..."
+        raise UsageError(
+            f"{spider.__name__}.name is {name!r}, and files cannot be called so on every system: give it another, of at "
+            'most 150 bytes, without / and \\ and <>:"|?* and control characters, that begins with a letter or digit'
+        )
 
 
 def folder_of(project: Project, name: str) -> Path:
@@ -255,6 +273,13 @@ def _go_on(plan: Plan, before: Overview, project: Project, spider: type[Spider],
     plan.args = {**spec.args, **wish.args}
     plan.outputs, plan.rejects = tuple(spec.outputs), spec.rejects
     plan.mode = "append" if spec.appends else "overwrite"
+    if missing := [name for name in spec.withheld if name not in wish.sets]:
+        given_so = "--set {}=… again" if wish.are_text else "{} in settings= again"
+        raise UsageError(
+            f"this job was started with {' and '.join(missing)}, whose secrets are not written down: give "
+            + ", ".join(given_so.format(name) for name in missing)
+            + ". With ${NAME}, a variable of the environment, in the place of the secret it is remembered"
+        )
     remembered = _remembered(before)
     if wish.are_text:
         remembered = {name: _as_text(value) for name, value in remembered.items()}
@@ -263,11 +288,20 @@ def _go_on(plan: Plan, before: Overview, project: Project, spider: type[Spider],
     _refuse_longer(before)
 
 
-def _end_whole(given_up: Overview) -> None:
-    """What a job that died wrote after its last commit may be half a record: its datasets end with a whole one."""
+def _end_whole(given_up: Overview, *, syncs: bool) -> None:
+    """What a job that died wrote after its last commit may be half a record: its datasets end with a whole one. Tables
+    that it did not come to make are made.
+
+    :raises OutputError: a table cannot be written
+    """
     if given_up.state == "died":
         for path, position, _ in _longer(given_up):
             os.truncate(path, position)
+    is_safe = bool(given_up.spec.settings.get("csv_safe", True))
+    for table in (Path(name) for name in given_up.positions if is_table(name)):
+        spool = spool_of(table, given_up.folder)
+        if not is_made(table, spool):
+            make_table(table, spool, syncs=syncs, is_safe=is_safe)
 
 
 def _refuse_longer(before: Overview) -> None:
@@ -286,7 +320,7 @@ def _refuse_longer(before: Overview) -> None:
 def _longer(job: Overview) -> Iterator[tuple[Path, int, int]]:
     """The outputs that have more than *job* committed: path, bytes committed, bytes there are."""
     for name, position in job.positions.items():
-        path = Path(name)
+        path = committed_file(name, job.folder)
         if name != "-" and path.is_file() and (size := path.stat().st_size) > position:
             yield path, position, size
 
@@ -315,12 +349,15 @@ def _spec(spider: type[Spider], wish: Wish, plan: Plan, names: Iterable[str]) ->
     except (TypeError, ValueError) as error:
         raise UsageError(f"a job writes its arguments down: {error}") from error
     settings = msgspec.json.decode(msgspec.json.encode(dict(plan.settings.values)))  # as it is read back: no tuples
+    shown = {name: concealed(name, value) for name, value in settings.items()}
+    known = [name for name in names if name in settings]
     return Spec(
         spider=spider.name,
         source=wish.source,
         args=args,
-        sets={name: settings[name] for name in names if name in settings},  # a resume needs their secrets, too
-        settings={name: concealed(name, value) for name, value in settings.items()},
+        sets={name: settings[name] for name in known if shown[name] == settings[name]},
+        withheld=sorted(name for name in known if shown[name] != settings[name]),
+        settings=shown,
         appends=plan.mode == "append",
         code=_code(spider),
         version=__version__,

@@ -121,6 +121,9 @@ class Entry(msgspec.Struct, gc=False):
     """Items that an earlier visit gave before ``max_items`` ended it: the next one leaves them out."""
     number: int = 0
     """Its place in the order of discovery."""
+    inside: bool = False
+    """Whether it may reach private addresses: it is written as a private host, and so are all that led here, from a seed
+    on. What a public page leads to is not, and nothing that comes after it."""
 
     @property
     def key(self) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from crawler.http.credentials import without_secret
 from crawler.outcome import Failure
 from crawler.parse.page import Page
 from crawler.politeness.robots import RobotsTxt
@@ -95,9 +96,10 @@ class Spider:
         try:
             sitemap = page.sitemap()
         except ValueError as error:  # many a site answers with a page of its own where it has none
-            self.logger.warning("%s", error)
+            self.logger.warning("%s", without_secret(str(error)))
             return
         level = page.meta.get(_LEVEL, 0) + 1
+        here = without_secret(page.url)
         deep = 0
         for entries in sitemap.batches():
             yield [self.sitemap_entry(entry) for entry in entries if not entry.is_sitemap]
@@ -108,11 +110,11 @@ class Spider:
                 yield [Request(url, "parse_sitemap", meta={_LEVEL: level}, session=session) for url in named]
             await asyncio.sleep(0)  # a big one takes 250 ms, and others have work, too
         if sitemap.error:
-            self.logger.warning("%s was not read to its end: %s", page.url, sitemap.error)
+            self.logger.warning("%s was not read to its end: %s", here, sitemap.error)
         if sitemap.malformed:
-            self.logger.warning("%s: entries without a URL that can be followed: %d", page.url, sitemap.malformed)
+            self.logger.warning("%s: entries without a URL that can be followed: %d", here, sitemap.malformed)
         if deep:
-            self.logger.warning("%s is the %dth sitemap index in a chain: it is not followed", page.url, level)
+            self.logger.warning("%s is the %dth sitemap index in a chain: it is not followed", here, level)
 
     def parse_robots(self, page: Page) -> Any:  # Any: as parse
         """The callback of a robots.txt: requests for the sitemaps that it names, or for ``/sitemap.xml``."""

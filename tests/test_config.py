@@ -24,6 +24,7 @@ from crawler.fetch.fetcher import FetchOptions
 from crawler.politeness.overrides import Overrides
 from crawler.politeness.pace import Politeness
 from crawler.spider import Spider
+from crawler.traps.options import TrapOptions
 
 
 class Books(Spider):
@@ -371,8 +372,8 @@ def test_host_tables_hold_the_way_to_one_host():
     assert options.of("b.example") is options.default
 
 
-def test_every_setting_of_a_host_is_one_of_politeness_or_of_fetching():
-    assert {SETTINGS[name].group for name in HOST_SETTINGS} == {Politeness, FetchOptions}
+def test_every_setting_of_a_host_is_one_of_politeness_of_fetching_or_of_traps():
+    assert {SETTINGS[name].group for name in HOST_SETTINGS} == {Politeness, FetchOptions, TrapOptions}
     assert len(set(HOST_SETTINGS)) == len(HOST_SETTINGS)
 
 

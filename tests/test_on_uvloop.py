@@ -27,7 +27,7 @@ class Many(Spider):
 class Flaky(CannedFetcher):
     """Every third URL answers 500 the first time."""
 
-    async def fetch(self, request: Request, on_sent: Any = None) -> Response:
+    async def fetch(self, request: Request, on_sent: Any = None, inside: bool = False) -> Response:
         asked = sum(earlier.url == request.url for earlier in self.requests)
         if not asked and len(self.requests) % 3 == 0 and not request.url.endswith("robots.txt"):
             self.requests.append(request)

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from crawler.engine.watchdog import Stopwatch, Watchdog, where_of
-from crawler.errors import CrawlerError, ForgottenAwait, SpiderError, WrongResult
+from crawler.errors import CrawlerError, ForgottenAwait, PageTooHeavy, SpiderError, WrongResult
 from crawler.items.check import is_item, to_record
 from crawler.outcome import Record, Reject
 from crawler.request import Request
@@ -52,6 +52,7 @@ async def run_callback(callback: Callable[..., Any], argument: Any, url: str, wa
     """Call *callback* with *argument* (a page, or a failure), and gather everything that it gives.
 
     :raises CallbackError: it raised, or gave something that cannot be right
+    :raises PageTooHeavy: it asked for a tree that cannot be built, which is the page's fault and not its own
     """
     watch = watchdog.stopwatch(callback, url)
     harvest = Harvest()
@@ -66,7 +67,7 @@ async def run_callback(callback: Callable[..., Any], argument: Any, url: str, wa
         else:
             _take(given, harvest, url, callback)
     except (Exception, SystemExit, asyncio.CancelledError) as error:  # Rule 1
-        if is_cancellation(error):
+        if is_cancellation(error) or isinstance(error, PageTooHeavy):
             raise
         raise _own_words(error) from None
     finally:

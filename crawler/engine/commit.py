@@ -22,6 +22,9 @@ from crawler.outcome import Failure, Outcome, Record, Tally, Verdict
 from crawler.request import Entry
 from crawler.response import Cookie, RobotsFile
 
+_GROUP = 32 * 1024 * 1024
+"""Bytes of records that make a group, if its outcomes are few: a record may be as long as a page."""
+
 News = tuple[list[RobotsFile], list[Cookie]]
 
 
@@ -66,6 +69,7 @@ class Committer:
         self._tally = Tally()
         self._options = options
         self._outcomes: list[Outcome] = []
+        self._bytes = 0  # of their records
         self._seeds: list[Entry] = []
         self._failures: list[Failure] = []
         self._drawn = 0
@@ -78,10 +82,12 @@ class Committer:
     async def put(self, outcome: Outcome) -> None:
         """Take in *outcome*. Waits while two groups wait already: a slow disk slows the crawl, it fills no memory."""
         self._outcomes.append(outcome)
+        for record in outcome.records:
+            self._bytes += len(record.data)
         self._something.set()
-        if len(self._outcomes) >= self._options.commit_size:
+        if len(self._outcomes) >= self._options.commit_size or self._bytes >= _GROUP:
             self._enough.set()
-            if len(self._outcomes) >= 2 * self._options.commit_size:
+            if len(self._outcomes) >= 2 * self._options.commit_size or self._bytes >= 2 * _GROUP:
                 self._room.clear()
                 await self._room.wait()
 
@@ -146,6 +152,7 @@ class Committer:
         :param ended: why the crawl ended, with the last group
         """
         outcomes, self._outcomes = self._outcomes, []
+        self._bytes = 0
         seeds, self._seeds = self._seeds, []
         failures, self._failures = self._failures, []
         self._something.clear()

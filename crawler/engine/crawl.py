@@ -6,8 +6,9 @@ import asyncio
 import inspect
 import logging
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, aclosing
-from typing import Any, Protocol
+from contextlib import AsyncExitStack, aclosing, suppress
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -42,6 +43,17 @@ class Output(Sink, Protocol):
 
     async def close(self) -> None:
         """Let go of it."""
+
+
+@runtime_checkable
+class Made(Protocol):
+    """An output that is made of its records when the last one is known."""
+
+    async def finish(self) -> None:
+        """Make it of what was appended; nothing will be after this. To make it again makes the same.
+
+        :raises SinkError: it cannot be written; its records are safe
+        """
 
 
 class SpiderFailed(CrawlerError):
@@ -108,6 +120,7 @@ class Crawl:
         async with AsyncExitStack() as closing:
             closing.push_async_callback(self._stages.fetcher.close)
             closing.push_async_callback(self._stages.processes.close)
+            closing.push_async_callback(self._stages.trees.close)
             await self._call_opened()  # before there is an output: one that stays empty would be in the next run's way
             try:
                 closing.push_async_callback(self._store.close)
@@ -131,8 +144,6 @@ class Crawl:
         self._stages.committer.restore(restored)
         self.frontier.restore(restored)
         self._stages.fetcher.restore_cookies(restored.cookies)
-        for hostname in restored.seed_hosts:
-            self._stages.fetcher.trust(hostname)
         if restored.tally is not None:
             self.stats.restore(restored.tally, restored.failures)
             self._worker.restore(restored.tally.items)
@@ -181,11 +192,14 @@ class Crawl:
                 finally:
                     stocking.cancel()
                 committer.close()
+            await self._finish_outputs()
             await committer.commit(ended=self._report().reason)
         except* (SinkError, StoreError) as errors:
             error = _first(errors)
             self._error = error if isinstance(error, (SinkError, StoreError)) else None
             if isinstance(error, SinkError):
+                with suppress(SinkError):  # the reader of one output went away: others are made nevertheless
+                    await self._finish_outputs()
                 await self._note_end()
         except* Exception as errors:
             log.error("a defect in crawler itself: please report it", exc_info=errors)
@@ -194,6 +208,12 @@ class Crawl:
             self.frontier.stop("interrupted")  # if nothing has stopped it before
             if self._deadline is not None:
                 self._deadline.cancel()
+
+    async def _finish_outputs(self) -> None:
+        """Before the job says that it ended: else a resume would take for made what is not."""
+        for output in self._outputs:
+            if isinstance(output, Made):
+                await output.finish()
 
     async def _note_end(self) -> None:
         """What was not committed must not be; but why it ended can be told."""
@@ -206,11 +226,18 @@ class Crawl:
         async with asyncio.TaskGroup() as group:
             seeding = group.create_task(self._plant(), name="seeds")
             async with asyncio.TaskGroup() as crew:
-                self._crew = [
-                    crew.create_task(self._worker.work(), name=f"worker {number}")
-                    for number in range(self._options.concurrency)
-                ]
+                for _ in range(self._options.concurrency):
+                    self._hire(crew)
+                self.frontier.call_worker = partial(self._hire, crew)
             seeding.cancel()  # a limit was reached: nobody is left to fetch what start() may still wait for
+
+    def _hire(self, crew: asyncio.TaskGroup) -> None:
+        """One more worker. Nobody is hired by a crew that goes home."""
+        work = self._worker.work()
+        try:
+            self._crew.append(crew.create_task(work, name=f"worker {len(self._crew)}"))
+        except RuntimeError:
+            work.close()
 
     async def _plant(self) -> None:
         """Draw seeds as fast as the frontier has room for them."""
@@ -270,8 +297,6 @@ class Crawl:
                 self._stages.committer.put_failure(failure)
             else:
                 self.stats.skip(reason, url)
-        for entry in admission.entries:
-            self._stages.fetcher.trust(entry.hostname)
         self._stages.committer.put_seeds(admission.entries, number)
         self.frontier.plant(admission.entries)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from crawler.engine.stats import Stats
+from crawler.errors import BlockedAddress
 from crawler.fetch.robots import RobotsCache, RobotsUnavailable
 from crawler.frontier.frontier import Frontier
 from crawler.politeness.pace import Manners, retry_after_seconds
@@ -68,11 +69,13 @@ class Hosts:
             return False
         was_sent = True
         try:
-            was_sent = await robots.fetch(entry.origin, self.on_sent(entry))
+            was_sent = await robots.fetch(entry.origin, self.on_sent(entry), entry.inside)
             if was_sent:
                 self._stats.requests += 1
                 frontier.accept(entry, is_good=False)  # it is there; a robots.txt tells nothing of its pages
         except RobotsUnavailable as error:
+            if error.reason == BlockedAddress.reason:
+                raise  # it says what *entry* may reach, and nothing of the robots.txt: another one may have it
             if self._is_tried_again(entry, error):
                 return False
             if robots.give_up(entry.origin, error):

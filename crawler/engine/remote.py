@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from crawler.discovery import SpiderSource, build, own_traceback
 from crawler.engine.callback import CallbackError, Harvest, run_callback_here
 from crawler.errors import SpiderLoadError
+from crawler.export.logs import InertFormatter
 from crawler.outcome import Record
 from crawler.parse.page import Page, PageOptions
 from crawler.request import Request
@@ -33,6 +35,8 @@ def prepare(source: object) -> None:
     """Remember the spider; it is built with the first task, so that an error in it has somebody to be told to."""
     global _source, _spider
     assert isinstance(source, SpiderSource)
+    if logging.lastResort is not None:  # what is logged here goes to the terminal past the crawl's own handlers
+        logging.lastResort.setFormatter(InertFormatter())
     _source, _spider = source, None
 
 
@@ -42,6 +46,7 @@ def work(task: Task) -> Harvest:
     :raises CallbackError: it raised, or the spider cannot be built here
     """
     page = Page(task.response, task.request, task.depth, task.options)
+    page.trust()  # this process is there to be lost
     callback = getattr(_built(), task.request.callback)
     harvest = run_callback_here(callback, page, page.url)
     if harvest.requests:

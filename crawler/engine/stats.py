@@ -14,6 +14,8 @@ from crawler.request import legible
 _EXAMPLES = 3
 """Examples kept for each reason of failure."""
 _EXAMPLE_LENGTH = 300
+_TRAPS = 1_000
+"""Endless kinds of pages whose names are kept."""
 _SHARED = ("requests", "cached", "bytes", "retries", "redirects", "duplicates")
 
 
@@ -49,6 +51,8 @@ class Stats(msgspec.Struct):
     """Items that failed their type, by type, field and reason."""
     examples: dict[str, list[Failure]] = {}
     skipped_examples: dict[str, str] = {}
+    traps: dict[str, None] = {}
+    """Kinds of pages that were found to be endless in this run: ``example.com/calendar/{n}/{n}``."""
 
     @property
     def failed(self) -> int:
@@ -94,6 +98,10 @@ class Stats(msgspec.Struct):
         self.skipped[reason] += 1
         if reason not in self.skipped_examples:  # a page may hold a link of any length and of any characters
             self.skipped_examples[reason] = legible(url[:_EXAMPLE_LENGTH])
+
+    def trap(self, kind: str) -> None:
+        if len(self.traps) < _TRAPS:
+            self.traps[legible(kind[:_EXAMPLE_LENGTH])] = None
 
     def reject(self, item_type: str, field: str, reason: str) -> None:
         self.rejects += 1

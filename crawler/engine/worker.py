@@ -18,18 +18,22 @@ from crawler.engine.hosts import Hosts
 from crawler.engine.remote import Task
 from crawler.engine.stats import Stats
 from crawler.engine.watchdog import Watchdog
-from crawler.errors import FetchError, ParseProcessError, StoreError
+from crawler.errors import BlockedAddress, FetchError, PageTooHeavy, ParseProcessError, StoreError
 from crawler.fetch.fetcher import Fetcher
 from crawler.fetch.robots import RobotsCache, RobotsUnavailable
+from crawler.fetch.room import Room
 from crawler.frontier.frontier import Admission, Frontier
+from crawler.http.addresses import refusal
 from crawler.outcome import Failure, Outcome, Record, Verdict
 from crawler.parse.page import Page, PageOptions
 from crawler.politeness.pace import Manners
 from crawler.politeness.retry import RETRYABLE_STATUSES, Retry, may_repeat
+from crawler.politeness.stall import STALLED
 from crawler.request import Entry, Request
 from crawler.response import Response
 from crawler.spider import LISTINGS, Spider, is_cpu_bound
 from crawler.urls.redirect import redirected
+from crawler.urls.url import address
 
 log = logging.getLogger("crawler")
 
@@ -37,6 +41,10 @@ _SLICE = 1_000
 """Requests of one page that are admitted before others have their turn: 2 to 3 ms."""
 _TRACEBACKS = 3
 """Tracebacks shown as they happen; further ones are in the log at level INFO, and counted in the summary."""
+_TRAPS = 5
+"""Kinds of endless pages that are told of as they are found; further ones are in the log at level INFO."""
+_HEAVY_PAUSE = 5.0
+"""Seconds after which a heavy page is fetched again that found too many others before it: their trials take 2 at most."""
 _PROCESS_LOSSES = 2
 """Parse processes that one page may cost: the first may have been bad luck."""
 
@@ -46,7 +54,12 @@ class EngineOptions:
     """The size and the end of a crawl."""
 
     concurrency: Annotated[
-        int, Meta(ge=1, le=100_000, description="workers: requests in flight at once, over all hosts")
+        int,
+        Meta(
+            ge=1,
+            le=100_000,
+            description="requests in flight at once, over all hosts; those not answered in a second do not count",
+        ),
     ] = 64
     max_items: Annotated[
         Annotated[int, Meta(ge=1)] | None, Meta(description="stop after so many items (unset: never)")
@@ -63,6 +76,17 @@ class EngineOptions:
         Annotated[float, Meta(ge=0)] | None,
         Meta(description="a page that refreshes to another within so many seconds is a redirect (unset: it never is)"),
     ] = 5.0
+
+
+class Trees(Protocol):
+    async def build(self, page: Page, host: str) -> bool:
+        """Build a tree that is not light, where that holds nobody up; False if others wait for theirs.
+
+        :raises PageTooHeavy: it cannot be built
+        """
+
+    async def close(self) -> None:
+        """End what is under way."""
 
 
 class Processes(Protocol):
@@ -82,9 +106,12 @@ class Stages:
     robots: RobotsCache
     manners: Manners
     processes: Processes
+    trees: Trees
     committer: Committer
     stats: Stats
     page: PageOptions
+    room: Room
+    """In memory, for what is fetched."""
 
 
 class Worker:
@@ -116,9 +143,9 @@ class Worker:
 
     async def work(self) -> None:
         """Lease, visit, hand over the outcome; until the frontier gives no more."""
-        frontier, committer = self._frontier, self._stages.committer
+        frontier, committer, room = self._frontier, self._stages.committer, self._stages.room
+        outcome: Outcome | None = None
         while (entry := await frontier.lease()) is not None:
-            outcome = None
             try:
                 outcome = await self._visit(entry)
             except (Exception, asyncio.CancelledError) as error:
@@ -133,14 +160,19 @@ class Worker:
                     frontier.finish(outcome)
             if outcome is not None:
                 await committer.put(outcome)
+                outcome = None  # what it holds is not to be held by a worker that waits
+            if room.held:
+                room.release()
 
     async def _visit(self, entry: Entry) -> Outcome | None:
         """One request on the wire, and all that follows. None if *entry* is to wait for another turn: its host's
         robots.txt was asked for instead, or nobody can be reached.
         """
         hosts = self._hosts
-        if self._frontier.is_over_budget(entry):
-            return self._skip(entry, "site_budget")
+        if reason := self._frontier.leaves_out(entry):
+            return self._skip(entry, reason)
+        if self._frontier.gives_up(entry):
+            return await self._fail(entry, STALLED, "its host kept every request waiting for nothing", None, sent=False)
         try:
             rules = hosts.rules(entry)
         except RobotsUnavailable as error:
@@ -169,7 +201,7 @@ class Worker:
         self._stats.requests += 1
         entry.attempts += 1
         try:
-            response = await self._fetcher.fetch(entry.request, on_sent)
+            response = await self._fetcher.fetch(entry.request, on_sent, entry.inside)
         except FetchError as error:
             if self._hosts.is_outage(entry, error.reason):
                 entry.attempts -= 1
@@ -191,6 +223,7 @@ class Worker:
 
     async def _receive(self, entry: Entry, response: Response) -> Outcome | None:
         status = response.status
+        self._frontier.answered(entry, was_sent=response.was_sent)
         if not response.cached or response.cached == "revalidated":
             self._hosts.hear(entry, response)
         if response.is_success or self._is_no_robots(entry, status):
@@ -217,9 +250,9 @@ class Worker:
     async def _go_on(self, entry: Entry, target: Request, response: Response) -> Outcome | None:
         """*entry* was redirected to *target*."""
         admission = self._frontier.admit([target], entry, hop=True)
-        if admission.skipped and admission.skipped[0][0] != "site_budget" and entry.is_seed:
-            hint = f"it redirects to {target.url}, outside the crawl: add that host to allowed_hosts"
-            return await self._fail(entry, "redirect", hint, response.status)
+        objection = admission.skipped[0][0] if admission.skipped else ""
+        if objection not in ("", "site_budget") and entry.is_seed:
+            return await self._fail(entry, *_why_not_there(target.url, objection), response.status)
         self._count(admission)
         self._stats.redirects += 1
         return Outcome(
@@ -234,10 +267,12 @@ class Worker:
         manners = self._stages.manners.of(entry.hostname)
         options = self._heeding_nofollow if manners.obey_rel_nofollow else self._stages.page
         page = Page(response, entry.request, entry.depth, options)
-        target = self._refreshed(entry, page)
-        if target is not None:
-            return await self._go_on(entry, target, response)
         try:
+            if not await self._is_ready(entry, page):
+                return self._wait_for_tree(entry)
+            target = self._refreshed(entry, page)
+            if target is not None:
+                return await self._go_on(entry, target, response)
             if name in self._cpu_bound:
                 harvest = await self._stages.processes.run(Task(entry.request, response, entry.depth, options))
             else:
@@ -251,9 +286,25 @@ class Worker:
             return await self._lost_process(entry, error, response.status)
         if harvest.forbids_following and manners.obey_robots_tags:
             self._leave_out(harvest)
+        self._look_for_traps(entry, response, harvest)
         outcome = await self._outcome(entry, harvest)
         self._stats.pages += outcome is not None
         return outcome
+
+    async def _is_ready(self, entry: Entry, page: Page) -> bool:
+        """See to it that a tree that takes long is there, if *page* will be asked for one; False: not yet.
+
+        :raises PageTooHeavy: there will be none
+        """
+        name = entry.request.callback
+        if name in self._cpu_bound or name in LISTINGS or not page.is_document or page.is_light:
+            return True
+        return await self._stages.trees.build(page, entry.hostname)
+
+    def _wait_for_tree(self, entry: Entry) -> Outcome:
+        """So many heavy pages wait for their trees that the workers are needed for others."""
+        entry.attempts -= 1
+        return Outcome(entry, Verdict.RETRY, due=asyncio.get_running_loop().time() + _HEAVY_PAUSE)
 
     def _refreshed(self, entry: Entry, page: Page) -> Request | None:
         """What *page* is only a sign-post to; None if it is a page of its own.
@@ -272,6 +323,22 @@ class Worker:
             return None
         return target
 
+    def _look_for_traps(self, entry: Entry, response: Response, harvest: Harvest) -> None:
+        """A kind of pages that goes on and on, and brings nothing new, is told of when it is left alone."""
+        if entry.request.callback in LISTINGS:
+            return
+        kind = self._frontier.saw(entry, response.body, has_items=bool(harvest.records))
+        if kind is None:
+            return
+        self._stats.trap(kind.name)
+        level = logging.WARNING if len(self._stats.traps) <= _TRAPS else logging.INFO
+        log.log(
+            level,
+            "%s looks endless: its last pages brought nothing new, so what they link to of that kind is left alone "
+            "(trap_pages)",
+            kind.name,
+        )
+
     def _leave_out(self, harvest: Harvest) -> None:
         """The page asks that none of its links is followed."""
         for request in harvest.requests:
@@ -279,9 +346,9 @@ class Worker:
         harvest.requests = []
 
     async def _lost_process(self, entry: Entry, error: ParseProcessError, status: int) -> Outcome | None:
-        """The page is tried once more in a fresh process; it may not have been its fault."""
+        """The page is tried once more in a fresh process, if it may not have been its fault."""
         entry.process_losses += 1
-        if entry.process_losses < _PROCESS_LOSSES:
+        if entry.process_losses < _PROCESS_LOSSES and not isinstance(error, PageTooHeavy):
             self._stats.retries += 1
             return Outcome(entry, Verdict.RETRY)
         return await self._fail(entry, error.reason, str(error), status)
@@ -399,3 +466,11 @@ class Worker:
         self._stats.callback_errors += 1
         if self._options.max_errors is not None and self._stats.callback_errors >= self._options.max_errors:
             self._stop("max_errors")
+
+
+def _why_not_there(url: str, objection: str) -> tuple[str, str]:
+    """The reason, and the words for it, that a seed is given up which leads to *url*, for that *objection*."""
+    target = address(url)
+    if objection == "private" and target is not None:
+        return BlockedAddress.reason, f"it redirects to {url}: {refusal(target.hostname)}"
+    return "redirect", f"it redirects to {url}, outside the crawl: add that host to allowed_hosts"

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from crawler.urls.url import address
 
@@ -21,21 +22,39 @@ _TOKEN = re.compile(r"[!-~]+")
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """RFC 9110, section 5.1."""
 _SECRET_HEADER = re.compile(r"auth|cookie|key|token|secret|password|session", re.IGNORECASE)
+"""What is not shown: rather one too many."""
+_SECRET_WORD = re.compile(
+    r"(?<![a-z0-9])(?:auth(?:orization|entication)?|cookie2?|credentials?|jwt|(?:api)?key|passw(?:or)?d|secret"
+    r"|session(?:id)?|signature|token)(?![a-z0-9])",
+    re.IGNORECASE,
+)
+"""A header with one of these words in its name is for one origin: ``X-Api-Key``, ``PRIVATE-TOKEN``, ``X-Auth-Token``."""
+_PROXY = "proxy-authorization"
 _UNBOUND = {
     "authorization": 'write it as credentials = {"https://api.example.com" = "bearer TOKEN"}, which goes to that origin',
-    "proxy-authorization": 'write it in the proxy\'s own URL, as in proxies = ["http://user:password@proxy:3128"]',
+    _PROXY: 'write it in the proxy\'s own URL, as in proxies = ["http://user:password@proxy:3128"]',
 }
-"""Headers that would reach every host that the crawl comes to -> where they belong."""
+"""Headers that would reach whatever host the crawl comes to -> where they belong, if not among other headers."""
 HIDDEN = "***"
 
 
-def read_credentials(table: Mapping[str, str], environment: Environment) -> dict[str, str]:
-    """The value of ``Authorization`` for each origin of the setting ``credentials``.
+class Credential(NamedTuple):
+    """A header that is sent to one origin."""
 
-    :raises ValueError: a key is no origin, a value is neither ``basic user:password`` nor ``bearer TOKEN``, or names
-        a variable that is not set
+    name: str
+    value: str
+
+    def __repr__(self) -> str:
+        return f"<Credential {self.name}>"
+
+
+def read_credentials(table: Mapping[str, str], environment: Environment) -> dict[str, Credential]:
+    """What the setting ``credentials`` has for each origin.
+
+    :raises ValueError: a key is no origin, a value is neither ``basic user:password`` nor ``bearer TOKEN`` nor
+        ``header NAME: VALUE``, or names a variable that is not set
     """
-    return {_origin(key): _authorization(key, expanded(value, environment)) for key, value in table.items()}
+    return {_origin(key): _credential(key, expanded(value, environment)) for key, value in table.items()}
 
 
 def expanded(text: str, environment: Environment) -> str:
@@ -70,11 +89,33 @@ def check_headers(headers: Mapping[str, str]) -> None:
     :raises ValueError: one of those that are sent with every request is a secret, which would go to every host, or can
         be no header
     """
+    check_fields(headers)
+    for name in headers:
+        if is_secret(name):
+            there = f'write it as credentials = {{"https://api.example.com" = "header {name}: …"}}, which goes to that origin'
+            raise ValueError(f"{name} would be sent to every host: {_UNBOUND.get(name.lower(), there)}")
+
+
+@lru_cache(maxsize=1024)
+def is_secret(name: str) -> bool:
+    """Whether the header *name* tells by its name that not everybody may see it."""
+    return _SECRET_WORD.search(name) is not None
+
+
+def without_proxy_secret(headers: dict[str, str]) -> dict[str, str]:
+    """*headers* of a request without ``Proxy-Authorization``: no host may see it, and a proxy's own is made from its URL."""
+    if any(name.lower() == _PROXY for name in headers):
+        return {name: value for name, value in headers.items() if name.lower() != _PROXY}
+    return headers
+
+
+def check_fields(headers: Mapping[str, str]) -> None:
+    """
+    :raises ValueError: one of them can be no header
+    """
     check_names(headers)
     for name, value in headers.items():
         check_value(name, value)
-        if name.strip().lower() in _UNBOUND:
-            raise ValueError(f"{name} would be sent to every host: {_UNBOUND[name.strip().lower()]}")
 
 
 def check_names(headers: Iterable[str]) -> None:
@@ -139,6 +180,9 @@ def _conceal_credential(text: str) -> str:
     if scheme.lower() == "basic":
         user, colon, password = secret.partition(":")
         return f"{scheme}{space}{user}{colon}{_hidden(password)}" if colon else f"{scheme}{space}{HIDDEN}"
+    if scheme.lower() == "header":
+        name, colon, value = secret.partition(":")
+        return f"{scheme}{space}{name}{colon} {_hidden(value.strip())}" if colon else f"{scheme}{space}{HIDDEN}"
     return f"{scheme}{space}{_hidden(secret)}" if scheme.lower() == "bearer" else _hidden(text)
 
 
@@ -170,15 +214,27 @@ def _origin(key: str) -> str:
     return target.origin
 
 
-def _authorization(key: str, text: str) -> str:
+def _credential(key: str, text: str) -> Credential:
     scheme, _, secret = text.strip().partition(" ")
     secret = secret.strip()
-    user, colon, password = secret.partition(":")
+    begin, colon, rest = secret.partition(":")
     try:
         if scheme.lower() == "basic" and colon:
-            return basic(user, password)
+            return Credential("Authorization", basic(begin, rest))
         if scheme.lower() == "bearer" and _TOKEN.fullmatch(secret):
-            return f"Bearer {secret}"
+            return Credential("Authorization", f"Bearer {secret}")
+        if scheme.lower() == "header" and colon:
+            return _header(begin.strip(), rest.strip())
     except ValueError as error:
         raise ValueError(f"{key}: {error}") from None
-    raise ValueError(f'{key}: write "basic user:password" or "bearer TOKEN"; ${{NAME}} stands for a variable')
+    raise ValueError(
+        f'{key}: write "basic user:password", "bearer TOKEN" or "header NAME: VALUE"; ${{NAME}} stands for a variable'
+    )
+
+
+def _header(name: str, value: str) -> Credential:
+    check_names([name])
+    check_value(name, value)
+    if name.lower() == _PROXY:
+        raise ValueError(f"{name} is for no host: {_UNBOUND[_PROXY]}")
+    return Credential(name, value)

@@ -68,7 +68,8 @@ def _proxy(url: str, environment: Mapping[str, str]) -> Proxy:
     host, colon, port = place.rpartition(":")
     if not colon or port.endswith("]"):
         host, port = place, str(_PORTS[scheme])
-    if not host or set(host) & set("/?#@ \t\r\n") or not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+    is_host = host.isprintable() and not set(host) & set("/?#@ ")
+    if not host or not is_host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise ValueError(f"{shown!r} is no URL of a proxy: write it as {_EXAMPLE}")
     proxy = Proxy(scheme, host.lower(), int(port), unquote(user), unquote(password))
     if at and proxy.authorization and scheme == "socks5" and not (user and password):

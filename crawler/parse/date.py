@@ -12,11 +12,13 @@ _YEAR = re.compile(r"(\d{4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?", re.ASCII)
 """Dates that stop early, and those without their zeros."""
 
 
-@lru_cache(maxsize=256)
 def moment(text: str) -> datetime | None:
     """The moment that *text* names, None if it names none. Where no time zone is given it is UTC."""
-    if not text or len(text) > _LONGEST:
-        return None
+    return _moment(text) if text and len(text) <= _LONGEST else None
+
+
+@lru_cache(maxsize=256)
+def _moment(text: str) -> datetime | None:
     found = _iso(text) or _partial(text) or _rfc822(text)
     return found if found is None or found.tzinfo is not None else found.replace(tzinfo=UTC)
 

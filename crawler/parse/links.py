@@ -56,16 +56,30 @@ _HINTS = frozenset({"dns-prefetch", "preconnect", "pingback", "webmention"})
 """Relations that name a server, or a place to post to: nothing that could be fetched."""
 _PAGE_TYPES = frozenset({"", "text/html", "application/xhtml+xml"})
 _HIDDEN = "noscript"
+_HIDDEN_WITHIN = 64
+"""Elements above another one among which that is looked for. A page may put a hundred thousand deep in others."""
 
 
-@lru_cache(maxsize=1024)
+_REMEMBERED = 200
+"""Characters; longer relations are worth no memory, and a page may bring megabytes of them."""
+
+
 def level_of(rel: str, media_type: str = "") -> int:
     """At which level a link of relations *rel* to something of *media_type* belongs, be it an element or a header."""
+    if len(rel) + len(media_type) > _REMEMBERED:
+        return _level(rel, media_type)
+    return _known_level(rel, media_type)
+
+
+def _level(rel: str, media_type: str) -> int:
     relations = frozenset(rel.lower().split())
     if relations & _HINTS:
         return ALL
     is_page = relations & _PAGE_RELATIONS and not relations & _FETCHED_RELATIONS
     return PAGES if is_page and media_type.partition(";")[0].strip().lower() in _PAGE_TYPES else RESOURCES
+
+
+_known_level = lru_cache(maxsize=1024)(_level)
 
 
 # How an attribute is read.
@@ -243,7 +257,7 @@ def _addresses_of_simple_page(tree: Tree) -> Found | None:
             if level_of(element.attrs.get("rel") or "") == PAGES and _is_page(element):  # most fail the first
                 if element.parent is None or element.parent.tag != "head":
                     return None  # it may stand among the anchors
-                found.append(element.attrs.get("href"))
+                found += _address(element.attrs.get("href") or "")
         elif name == "base":
             base = (element.attrs.get("href") or "") if base is None else base
         elif name != "meta" or _is_refresh(element):
@@ -263,9 +277,11 @@ def is_nofollow(element: Element) -> bool:
 def is_hidden(element: Element) -> bool:
     """Whether a browser that runs scripts would not see *element*."""
     above = element.parent
-    while above is not None and above.tag != _HIDDEN:
+    for _ in range(_HIDDEN_WITHIN):
+        if above is None or above.tag == _HIDDEN:
+            return above is not None
         above = above.parent
-    return above is not None
+    return False
 
 
 def addresses_in_headers(links: Iterable[HeaderLink], location: str | None, level: Level) -> list[str]:
@@ -331,11 +347,9 @@ def addresses_in_text(text: str) -> Iterator[str]:
 
 def _without_punctuation(address: str) -> str:
     """What ends a sentence is no part of the address in it; a bracket is, if it was opened there."""
-    end = len(address)
-    while end and (
-        address[end - 1] in ".,;:!?*"
-        or (address[end - 1] == ")" and "(" not in address)
-        or (address[end - 1] == "]" and "[" not in address)
-    ):
-        end -= 1
-    return address[:end]
+    ends = ".,;:!?*"
+    if "(" not in address:
+        ends += ")"
+    if "[" not in address:
+        ends += "]"
+    return address.rstrip(ends)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from selectolax.lexbor import LexborHTMLParser
 
-from crawler.errors import MissingExtra
+from crawler.errors import MissingExtra, PageTooHeavy
 from crawler.http.link_header import links_of
 from crawler.http.refresh import Refresh, refresh_of
 from crawler.items.item import Item
 from crawler.parse.charset import decode, encoding_of
 from crawler.parse.css import addresses_in_css
+from crawler.parse.deep import SizedTree
 from crawler.parse.extract import extract
 from crawler.parse.links import (
     LEVELS,
@@ -29,6 +30,7 @@ from crawler.parse.links import (
     is_nofollow,
 )
 from crawler.parse.select import Node, Selection, address_of, hrefs, select
+from crawler.parse.weigh import is_bearable, is_light
 from crawler.parse.words import words_of_metas
 from crawler.politeness.robots_tag import directives
 from crawler.request import Request, callback_name
@@ -42,11 +44,16 @@ if TYPE_CHECKING:
 I = TypeVar("I", bound=Item)  # noqa: E741 (a type variable, and the only one here)
 _SNIFF = 512
 """Bytes in which a NUL tells of a binary body, whatever its header says."""
+_CONTENT_TYPE = 1_024
+"""Characters of a Content-Type. What is found out about each is remembered, and a server may send 256 KiB of it."""
 _NO_BASE = ("data:", "javascript:")
 """Schemes that a ``<base href>`` must not have. The HTML Standard, "set the frozen base URL"."""
 _NO_TEXT = frozenset({"application/pdf", "application/zip", "application/gzip", "application/octet-stream"})
 _NO_METAS = frozenset({"application/json", "application/javascript", "text/javascript", "text/css", "text/csv"})
 """Texts that have no head in which a page could speak of itself."""
+_LARGE = 1024 * 1024
+"""Bytes from which a tree that is there anyway is searched, rather than the body again."""
+_DOCUMENTS = frozenset({"", "text/html", "application/xhtml+xml"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,19 @@ class PageOptions:
 class Page:
     """One fetched page."""
 
-    __slots__ = ("_base", "_encoding", "_options", "_text", "_tree", "_words", "depth", "request", "response")
+    __slots__ = (
+        "_base",
+        "_encoding",
+        "_is_light",
+        "_is_trusted",
+        "_options",
+        "_text",
+        "_tree",
+        "_words",
+        "depth",
+        "request",
+        "response",
+    )
 
     def __init__(
         self,
@@ -77,12 +96,14 @@ class Page:
         self.request = request or Request(response.url)
         self.depth = depth
         """Links followed from a seed to get here."""
-        self._tree: LexborHTMLParser | None = None
+        self._tree: SizedTree | None = None
         self._base: Base | None = None
         self._text: str | None = None
         self._encoding: str | None = None
         self._options = options
         self._words: bytes | None = None
+        self._is_light: bool | None = None
+        self._is_trusted = False
 
     @property
     def url(self) -> str:
@@ -108,8 +129,19 @@ class Page:
 
     @property
     def content_type(self) -> str:
-        """The Content-Type header; empty if there is none."""
-        return self.response.headers.get("Content-Type", "")
+        """The Content-Type header, its first 1,024 characters; empty if there is none."""
+        return self.response.headers.get("Content-Type", "")[:_CONTENT_TYPE]
+
+    @property
+    def filename(self) -> str:
+        """What to call the file that the body would be saved as: by ``Content-Disposition``, else by the URL, with an
+        ending by the media type where it has none. A plain name on every system: no folder, no device, not hidden, at
+        most 150 bytes. Several pages may have the same: ``open(folder / page.filename, "xb")`` never writes over a
+        file, nor through a link that somebody has put there.
+        """
+        from crawler.http.filename import filename  # most spiders save no files
+
+        return filename(self.response.headers.get("Content-Disposition", ""), self.url, self.content_type)
 
     @property
     def encoding(self) -> str:
@@ -134,15 +166,51 @@ class Page:
 
     @property
     def tree(self) -> LexborHTMLParser:
-        """selectolax's parser itself, for speed and for what is not offered here. Empty for a binary body."""
+        """selectolax's parser itself, for speed and for what is not offered here. Empty for a binary body.
+
+        :raises PageTooHeavy: it was made to take minutes or gigabytes, or looks as if it were
+        """
         if self._tree is None:
-            if not self.is_text:
-                self._tree = LexborHTMLParser("")
-            elif self.encoding == "utf-8":
-                self._tree = LexborHTMLParser(self._utf8())  # Lexbor reads it, and mends it as browsers do
-            else:
-                self._tree = LexborHTMLParser(self.text)
+            if not self.is_light and not is_bearable(self.document):
+                raise PageTooHeavy(self.url, "its tree would take more than a second or 512 MiB, as its tags stand")
+            self._tree = SizedTree(self.document)
+            if self._is_trusted or not self._is_light:
+                self._tree.is_light, self._tree.is_trusted = False, self._is_trusted
         return self._tree
+
+    @property
+    def document(self) -> bytes:
+        """What the tree is built of, in UTF-8: Lexbor mends it as browsers do."""
+        if not self.is_text:
+            return b""
+        return self._utf8() if self.encoding == "utf-8" else self.text.encode()
+
+    @property
+    def is_document(self) -> bool:
+        """Whether it says to be HTML, or says nothing."""
+        return _mime(self.content_type) in _DOCUMENTS
+
+    @property
+    def is_light(self) -> bool:
+        """Whether building the tree holds nobody up: it takes some 50 ms and 50 MiB at most, or was done already."""
+        if self._tree is not None:
+            return True
+        if self._is_light is None:
+            self._is_light = is_light(self.document)
+        return self._is_light
+
+    def build(self) -> None:
+        """Build the tree, whatever it takes: in a thread, for selectolax lets others run meanwhile."""
+        if self._tree is None:
+            tree = SizedTree(self.document)
+            tree.is_light = False
+            self._tree = tree
+
+    def trust(self) -> None:
+        """Let the tree be built and searched when it is needed, whatever it takes."""
+        self._is_light = self._is_trusted = True
+        if self._tree is not None:
+            self._tree.is_trusted = True
 
     def css(self, query: str) -> Selection:
         """Everything that *query* names; ``::text`` and ``::attr(name)`` give strings."""
@@ -166,7 +234,7 @@ class Page:
         """
         try:
             return msgspec.json.decode(self._utf8() if self.encoding == "utf-8" else self.text)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             begin = self.text[:60]
             raise ValueError(f"{self.url} is no JSON ({error}); it begins with {begin!r}") from None
 
@@ -304,8 +372,14 @@ class Page:
 
     def _base_url(self) -> Base:
         if self._base is None:
-            self._base = self._base_from(base_of(self.tree))
+            self._base = self._base_from(self._declared_base())
         return self._base
+
+    def _declared_base(self) -> str | None:
+        try:
+            return base_of(self.tree)
+        except PageTooHeavy:
+            return None
 
     def _base_from(self, href: str | None) -> Base:
         base = Base(self.url).resolve(href) if href else None
@@ -325,14 +399,22 @@ class Page:
     def _words_of_metas(self) -> bytes:
         if not _may_have_metas(self.content_type):
             return b""
+        if self._tree is not None and len(self.body) > _LARGE:
+            return "".join([meta.html or "" for meta in self._tree.tags("meta")]).lower().encode()
         is_wide = self.encoding.startswith("utf-16")  # no word stands there as ASCII has it
         return words_of_metas(self.text.encode() if is_wide else self.body)
 
     def _metas(self, attribute: str, value: str) -> list[str]:
-        """The content of each ``<meta>`` whose *attribute* is *value*, in whatever case."""
+        """The content of each ``<meta>`` whose *attribute* is *value*, in whatever case. None of a page too heavy to
+        be looked into.
+        """
+        try:
+            metas = self.tree.tags("meta")
+        except PageTooHeavy:
+            return []
         return [
             content
-            for meta in self.tree.tags("meta")
+            for meta in metas
             if (meta.attrs.get(attribute) or "").strip().lower() == value
             and (content := meta.attrs.get("content"))
             and not is_hidden(meta)

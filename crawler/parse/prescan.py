@@ -110,8 +110,9 @@ def _each_attribute(head: bytes, position: int) -> Iterator[tuple[bytes, bytes, 
 
 @lru_cache(maxsize=1024)
 def _declared_by(attributes: bytes, known: Known) -> str | None:
-    """The same, of attributes as they stand there: they do so in all pages of a site."""
-    return _declared(_attributes(attributes)[0], known)
+    """The same, of attributes as they stand there, up to the first ``>``: they do so in all pages of a site."""
+    found, end = _attributes(attributes)
+    return _declared(found, known) if end < len(attributes) else None  # that > was in quotes: no tag ends there
 
 
 def _declared(attributes: dict[bytes, bytes], known: Known) -> str | None:

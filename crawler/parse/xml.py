@@ -200,7 +200,7 @@ class Reader:
 
 
 def _meant(stray: re.Match[str]) -> str:
-    return escape(unescape(stray[0]))
+    return "&amp;" if stray[1] is None else escape(unescape(stray[0]))  # what has no name may come by the million
 
 
 def local_name(name: str) -> str:

@@ -70,7 +70,7 @@ class RobotsTxt:
         group = said.group
         # without a rule that forbids, those that allow say nothing
         rules = group.rules if any(not rule.allows for rule in group.rules) else []
-        self._paths = Paths(spelling for rule in rules for spelling in _spellings(rule))
+        self._paths = Paths((spelling for rule in rules for spelling in _spellings(rule)), guess=_forbids)
         self.crawl_delay = group.crawl_delay
         self.sitemaps = tuple(dict.fromkeys(said.sitemaps))
         self.says_something = bool(rules or self.sitemaps or self.crawl_delay is not None)
@@ -82,7 +82,7 @@ class RobotsTxt:
 
     def allows(self, url: str) -> bool:
         rank = self._rank(url)
-        return rank == NONE or bool(rank >> _LINES & 1)
+        return rank == NONE or not _forbids(rank)
 
     def line_for(self, url: str) -> int | None:
         """The line, from 1 on, of the rule that decides about *url*; None if none does."""
@@ -139,6 +139,10 @@ def _spellings(rule: Rule) -> Iterator[tuple[Pattern, int]]:
 
 def _rank(octets: int, rule: Rule) -> int:
     return (octets << 1 | rule.allows) << _LINES | _LAST_LINE - rule.line
+
+
+def _forbids(rank: int) -> bool:
+    return not rank >> _LINES & 1
 
 
 def _literal(piece: str) -> str:

@@ -86,8 +86,9 @@ def drop_session_ids(url: str) -> str:
     """Without ``?PHPSESSID=…``, ``;jsessionid=…`` and their like (``SESSION_NAMES``): else each visit is a new site."""
     path, mark, query = url.partition("?")
     if ";" in path:
-        first, *parameters = path.split(";")
-        path = first + "".join(_after_session(parameter) for parameter in parameters)
+        begin = path.find("/", 8)  # past https://: a host may have a semicolon, too
+        first, *parameters = path[begin:].split(";")
+        path = path[:begin] + first + "".join(_after_session(parameter) for parameter in parameters)
     return _without(path + mark + query, lambda name: name in SESSION_NAMES or name.startswith("aspsessionid"))
 
 

@@ -51,7 +51,7 @@ def redirected(entry: Entry, status: int, *locations: str) -> Request | str:
     if leaves:
         request = request.replace(headers=_without_secrets(request.headers), cookies={})
     if leaves or _userinfo(url) != _userinfo(base.join("") or ""):
-        url = _without_userinfo(url)
+        url = without_userinfo(url)
     return request.replace(url=url)
 
 
@@ -87,8 +87,10 @@ def _userinfo(url: str) -> str:
     return url.partition("://")[2].partition("/")[0].rpartition("@")[0]
 
 
-def _without_userinfo(url: str) -> str:
-    """A Location with ``user:password@`` in it would have us log in with the site's choice of name."""
+def without_userinfo(url: str) -> str:
+    """*url*, which is absolute, without ``user:password@``: with that a Location would have us log in with the site's
+    choice of name.
+    """
     scheme, separator, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
     return scheme + separator + authority.rpartition("@")[2] + slash + path

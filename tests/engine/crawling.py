@@ -56,7 +56,9 @@ class Scripted:
         self.most_in_flight = 0
         self.is_closed = False
 
-    async def fetch(self, request: Request, on_sent: Callable[[], None] | None = None) -> Response:
+    async def fetch(
+        self, request: Request, on_sent: Callable[[], None] | None = None, inside: bool = False
+    ) -> Response:
         self.asked.append(request.url)
         self.times.append(asyncio.get_running_loop().time())
         if on_sent is not None:
@@ -88,9 +90,6 @@ class Scripted:
 
     def address_of(self, hostname: str) -> str:
         return ""
-
-    def trust(self, hostname: str) -> None:
-        """Nothing is dialled."""
 
     async def close(self) -> None:
         self.is_closed = True

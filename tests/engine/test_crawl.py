@@ -615,7 +615,7 @@ def grown_by(pages: int) -> int:
             return {"n": len(page.body)}
 
     class Every(Scripted):
-        async def fetch(self, request: Request, on_sent: Any = None) -> Response:
+        async def fetch(self, request: Request, on_sent: Any = None, inside: bool = False) -> Response:
             await asyncio.sleep(0)
             return html(request.url, "x" * 5_000)
 

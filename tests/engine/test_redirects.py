@@ -145,7 +145,7 @@ async def test_a_post_that_is_answered_by_a_refresh_goes_on_as_a_get() -> None:
             yield Request(HOME, method="POST", form={"a": "1"}, headers={"Authorization": "secret"})
 
     class Recorded(Scripted):
-        async def fetch(self, request: Any, on_sent: Any = None) -> Response:
+        async def fetch(self, request: Any, on_sent: Any = None, inside: bool = False) -> Response:
             asked.append((request.method, request.url, request.form, dict(request.headers)))
             return await super().fetch(request, on_sent)
 

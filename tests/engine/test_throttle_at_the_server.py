@@ -268,7 +268,9 @@ class _Web:
         self._page_of = page_of
         self.asked: list[tuple[float, str]] = []
 
-    async def fetch(self, request: Request, on_sent: Callable[[], None] | None = None) -> Response:
+    async def fetch(
+        self, request: Request, on_sent: Callable[[], None] | None = None, inside: bool = False
+    ) -> Response:
         self.on_fetch(request.url)
         self.asked.append((time.monotonic(), request.url))
         if on_sent is not None:
@@ -280,9 +282,6 @@ class _Web:
 
     def address_of(self, hostname: str) -> str:
         return ""
-
-    def trust(self, hostname: str) -> None:
-        """Nothing is dialled."""
 
     def new_cookies(self) -> list[Any]:
         return []

@@ -46,7 +46,9 @@ class FakeFetcher:
         self._slowness = slowness
         self._resolved: set[str] = set()
 
-    async def fetch(self, request: Request, on_sent: Callable[[], None] | None = None) -> Response:
+    async def fetch(
+        self, request: Request, on_sent: Callable[[], None] | None = None, inside: bool = False
+    ) -> Response:
         world = self._world
         if world.is_dead:
             raise asyncio.CancelledError
@@ -139,9 +141,6 @@ class FakeFetcher:
     def address_of(self, hostname: str) -> str:
         """Known from the first request on, as with a resolver."""
         return self._site.addresses[hostname] if hostname in self._resolved else ""
-
-    def trust(self, hostname: str) -> None:
-        """Nothing is dialled."""
 
     def new_cookies(self) -> list[Cookie]:
         return []

@@ -52,7 +52,9 @@ class Web:
         self.asked: list[tuple[float, str]] = []
         self.answered: list[tuple[float, str]] = []
 
-    async def fetch(self, request: Request, on_sent: Callable[[], None] | None = None) -> Response:
+    async def fetch(
+        self, request: Request, on_sent: Callable[[], None] | None = None, inside: bool = False
+    ) -> Response:
         url = request.url
         self.asked.append((self._loop.time(), url))
         trouble = self._trouble(self._loop.time(), url)
@@ -77,9 +79,6 @@ class Web:
 
     def address_of(self, hostname: str) -> str:
         return ""
-
-    def trust(self, hostname: str) -> None:
-        """Nothing is dialled."""
 
     def new_cookies(self) -> list[Cookie]:
         return []
