@@ -18,7 +18,9 @@ CrawlerError
 │   ├── InvalidRequest  BlockedAddress  DNSFailed  ConnectFailed  TLSFailed
 │   └── FetchTimeout  Disconnected  TruncatedBody  MalformedResponse  BodyTooLarge  ProxyFailed
 ├── ParseProcessError         a parse process died or hung: the page is tried once more in a fresh one
-│   ├── ParseProcessDied  ParseTimeout
+│   ├── ParseProcessDied
+│   │   └── NoParseProcess    none can be started here
+│   ├── ParseTimeout
 │   └── PageTooHeavy          the page's tree would take too long or too much memory: it is not tried again
 ├── SinkError                 a dataset cannot be written: the crawl stops, what was committed stays
 │   └── OutputClosed          the reader of standard output went away
@@ -110,6 +112,8 @@ class FetchError(CrawlerError):
     """The word under which failures of this kind are counted."""
     retryable = False
     """Whether asking again later may help."""
+    is_refusal = False
+    """Whether the machine was reached and refused the connection: then the way to it is no trouble."""
 
     def __init__(self, url: str, detail: str = "") -> None:
         super().__init__(url, detail)
@@ -205,6 +209,12 @@ class ParseProcessDied(ParseProcessError):
     reason = "parse_process_died"
 
 
+class NoParseProcess(ParseProcessDied):
+    """A parse process could not be started at all, which is no page's fault."""
+
+    reason = "no_parse_process"
+
+
 class ParseTimeout(ParseProcessError):
     """A parse process gave no answer within ``parse_timeout`` and was killed."""
 
@@ -226,8 +236,8 @@ class PageTooHeavy(ParseProcessError):
 
     def __str__(self) -> str:
         return (
-            f"{self.detail}; page.text and page.body can be read, and a callback that is @cpu_bound parses it in a "
-            "process of its own, within parse_timeout and parse_memory"
+            f"{self.detail}; a callback that is @cpu_bound parses it in a process of its own, within parse_timeout and "
+            "parse_memory"
         )
 
 

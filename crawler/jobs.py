@@ -8,7 +8,7 @@ import os
 import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
@@ -142,16 +142,22 @@ def planned(project: Project, spider: type[Spider], wish: Wish) -> Iterator[Plan
                 plan.changes = list(_changes(before.spec, plan.spec))
         try:
             yield plan
-        except CrawlerError:  # nothing was fetched: a job that begins has not begun
-            if before is None and plan.is_begun:
+        except CrawlerError:  # nothing was fetched: a job that begins has not begun, one that goes on has not gone on
+            if plan.is_begun:
                 _take_back(plan)
             raise
 
 
 def _take_back(plan: Plan) -> None:
-    """Leave nothing of a job that did not begin: neither its state, nor the empty files that were made for it."""
+    """Leave nothing of a job that did not begin: neither its state, nor the empty files that were made for it. One that
+    did not go on is left as it was.
+    """
     assert plan.job is not None
     assert plan.spec is not None
+    if plan.before is not None:
+        with suppress(StoreError):  # the same disk, most likely: the error that is told came first
+            plan.job.take_back(plan.before)
+        return
     plan.job.discard()
     discard_spools(plan.job.folder)
     if plan.mode == "new":  # else they were there before

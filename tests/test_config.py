@@ -393,7 +393,10 @@ def test_every_setting_of_a_host_is_one_of_politeness_of_fetching_or_of_traps():
         ('user_agent = "a\\nb"', "user_agent: there is a line break or another control character in it"),
         ('headers = {"X Key" = "s3cret"}', "headers: 'X Key' is no name of a header"),
         ('headers = {X-Key = "s3cret\\r\\n"}', "headers: there is a line break or another control character in X-Key"),
-        ('headers = {Authorization = "Bearer s3cret"}', "headers: Authorization would be sent to every host: write it"),
+        (
+            'headers = {Authorization = "Bearer s3cret"}',
+            "headers: Authorization would be sent to every host that these headers are for: write it",
+        ),
         ('headers = {"X-Api-Key" = "s3cret", a = 3}', "headers = {'X-Api-Key': '***', 'a': 3}: expected text"),
     ],
 )

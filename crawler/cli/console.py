@@ -48,7 +48,7 @@ _SKIPPED = {
     "crawl_delay": "of hosts whose robots.txt asks for a longer pause than max_crawl_delay",
     "nofollow": "on pages that ask not to be followed (obey_robots_tags)",
     "site_budget": "past max_pages_per_site",
-    "trap": "that seem to go on for ever, and brought nothing new (trap_pages = unset follows them all)",
+    "trap": "that seem to go on for ever, and brought nothing new (a new job with trap_pages = unset follows them all: --fresh)",
     "trap_path": "that repeat themselves or are too long to be real (max_path_segments)",
     "trap_hosts": "to ever more hosts of one site (max_hosts_per_site)",
 }

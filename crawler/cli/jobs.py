@@ -52,12 +52,23 @@ def _show(job: Overview, project: Project) -> None:
 
 
 def find_job(name: str, project: Project) -> Job:
-    """The job that a person means by *name*: a spider's, or a folder.
+    """The job that a person means by *name*: a spider's, a folder, or what its spider was started by, as ``books.py``.
 
     :raises JobError: there is none
     """
     for folder in (folder_of(project, name), project.root / FOLDER / name, Path(name)):
         if (job := Job(folder)).exists():
             return job
+    started = [job for job in jobs_in(project.root) if _source_of(job) == name]
+    if len(started) == 1:
+        return started[0]
     names = ", ".join(job.folder.name for job in jobs_in(project.root))
     raise JobError(f"there is no job {name!r}; " + (f"there are: {names}" if names else "`crawl SPIDER` makes one"))
+
+
+def _source_of(job: Job) -> str:
+    """Empty for a damaged job."""
+    try:
+        return job.overview().spec.source
+    except StoreError:
+        return ""

@@ -17,10 +17,11 @@ from crawler.frontier.ledger import Trace, robots_of, seed_hosts, trace
 from crawler.http.addresses import is_private_host, refusal
 from crawler.jobs import STATES
 from crawler.politeness.robots import RobotsTxt, line_against, product_token
+from crawler.traps.shape import shape
 from crawler.traps.spelling import is_endless
 from crawler.urls.canonical import DEFAULT_STEPS, STEPS, Canonical, canonicalizer
 from crawler.urls.scope import Scope
-from crawler.urls.url import address, why_not
+from crawler.urls.url import Address, address, why_not
 
 
 @click.command("why")
@@ -173,7 +174,11 @@ def _unknown(job: Job, overview: Overview, url: str) -> Iterator[str]:
         return
     most = overview.spec.settings.get("max_path_segments")
     if most is not None and overview.tally.skipped.get("trap_path") and is_endless(target.href, most):
-        yield f"trap_path: it repeats itself, or has more than {most} segments; max_path_segments = unset follows it"
+        yield f"trap_path: it repeats itself, or has more than {most} segments (max_path_segments)"
+        return
+    if like := _like_a_trap(overview, target):
+        links = count(overview.tally.skipped["trap"], "link")
+        yield f"trap: it is of the kind of {like}, and that seemed endless: {links} left alone (trap_pages)"
         return
     so_far = "" if overview.is_complete else " so far"
     yield f"never discovered: no callback asked for it{so_far} (a page may link to it that the spider did not follow)"
@@ -186,6 +191,14 @@ def _unknown(job: Job, overview: Overview, url: str) -> Iterator[str]:
             yield f"  it may be {words}: {count(times, 'link')} left alone"
     if overview.spec.settings.get("max_depth") is not None and overview.is_complete:
         yield f"  it may lie deeper than max_depth = {overview.spec.settings['max_depth']}"
+
+
+def _like_a_trap(overview: Overview, target: Address) -> str:
+    """The link of the same kind that was left alone; empty if none is known: one is written down."""
+    example = address(overview.tally.skipped_examples.get("trap", ""))
+    if example is None or example.origin != target.origin or shape(example.href) != shape(target.href):
+        return ""
+    return example.href
 
 
 def _where(found: Trace) -> str:

@@ -69,7 +69,8 @@ class Committer:
         self._tally = Tally()
         self._options = options
         self._outcomes: list[Outcome] = []
-        self._bytes = 0  # of their records
+        self._rejected: list[Record] = []
+        self._bytes = 0  # of their records, those of the rejects included
         self._seeds: list[Entry] = []
         self._failures: list[Failure] = []
         self._drawn = 0
@@ -84,6 +85,10 @@ class Committer:
         self._outcomes.append(outcome)
         for record in outcome.records:
             self._bytes += len(record.data)
+        for reject in outcome.rejects:
+            line = reject_line(reject)
+            self._rejected.append(Record(line))
+            self._bytes += len(line)
         self._something.set()
         if len(self._outcomes) >= self._options.commit_size or self._bytes >= _GROUP:
             self._enough.set()
@@ -152,6 +157,7 @@ class Committer:
         :param ended: why the crawl ended, with the last group
         """
         outcomes, self._outcomes = self._outcomes, []
+        rejects, self._rejected = self._rejected, []
         self._bytes = 0
         seeds, self._seeds = self._seeds, []
         failures, self._failures = self._failures, []
@@ -163,7 +169,6 @@ class Committer:
         if records:
             for sink in self._sinks:
                 reached[sink.name] = await sink.append(records)
-        rejects = [Record(reject_line(reject)) for outcome in outcomes for reject in outcome.rejects]
         if rejects and self._rejects is not None:
             reached[self._rejects.name] = await self._rejects.append(rejects)
         self._count(outcomes, len(records), len(rejects))

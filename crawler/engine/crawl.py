@@ -198,8 +198,7 @@ class Crawl:
             error = _first(errors)
             self._error = error if isinstance(error, (SinkError, StoreError)) else None
             if isinstance(error, SinkError):
-                with suppress(SinkError):  # the reader of one output went away: others are made nevertheless
-                    await self._finish_outputs()
+                await self._finish_others()
                 await self._note_end()
         except* Exception as errors:
             log.error("a defect in crawler itself: please report it", exc_info=errors)
@@ -214,6 +213,13 @@ class Crawl:
         for output in self._outputs:
             if isinstance(output, Made):
                 await output.finish()
+
+    async def _finish_others(self) -> None:
+        """One output cannot be written, or its reader went away: the others are made nevertheless."""
+        for output in self._outputs:
+            if isinstance(output, Made):
+                with suppress(SinkError):
+                    await output.finish()
 
     async def _note_end(self) -> None:
         """What was not committed must not be; but why it ended can be told."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from crawler.engine.stats import Stats
-from crawler.errors import BlockedAddress
+from crawler.errors import BlockedAddress, FetchError
 from crawler.fetch.robots import RobotsCache, RobotsUnavailable
 from crawler.frontier.frontier import Frontier
 from crawler.politeness.pace import Manners, retry_after_seconds
@@ -75,6 +75,7 @@ class Hosts:
                 frontier.accept(entry, is_good=False)  # it is there; a robots.txt tells nothing of its pages
         except RobotsUnavailable as error:
             if error.reason == BlockedAddress.reason:
+                robots.forgive(entry.origin)
                 raise  # it says what *entry* may reach, and nothing of the robots.txt: another one may have it
             if self._is_tried_again(entry, error):
                 return False
@@ -92,9 +93,11 @@ class Hosts:
         if frontier.has_news:
             self._tell()
 
-    def is_outage(self, entry: Entry, reason: str) -> bool:
+    def is_outage(self, entry: Entry, error: FetchError) -> bool:
         """Whether the try does not count, since an outage ended it. A request that is not to be sent twice counts."""
-        is_outage = may_repeat(entry.request.method, reason, None) and self._frontier.miss(entry, reason)
+        is_outage = may_repeat(entry.request.method, error.reason, None) and self._frontier.miss(
+            entry, error.reason, is_refusal=error.is_refusal
+        )
         if self._frontier.has_news:
             self._tell()
         return is_outage
@@ -106,7 +109,7 @@ class Hosts:
             frontier.refuse(entry, retry_after_seconds(error.retry_after, time.time()))
         elif error.status is not None:
             frontier.accept(entry, is_good=False)
-        elif self.is_outage(entry, error.reason):
+        elif self.is_outage(entry, error):
             self._robots.forgive(entry.origin)
             return True
         wait = self._retry.wait(error.failures, random.random()) if error.retryable else None

@@ -44,7 +44,8 @@ _TRACEBACKS = 3
 _TRAPS = 5
 """Kinds of endless pages that are told of as they are found; further ones are in the log at level INFO."""
 _HEAVY_PAUSE = 5.0
-"""Seconds after which a heavy page is fetched again that found too many others before it: their trials take 2 at most."""
+"""Seconds after which a heavy page is fetched again that found too many others before it: each of theirs takes one or
+two, unless the machine is busy."""
 _PROCESS_LOSSES = 2
 """Parse processes that one page may cost: the first may have been bad luck."""
 
@@ -79,9 +80,10 @@ class EngineOptions:
 
 
 class Trees(Protocol):
-    async def build(self, page: Page, host: str) -> bool:
+    async def build(self, page: Page, host: str, *, waits: bool = False) -> bool:
         """Build a tree that is not light, where that holds nobody up; False if others wait for theirs.
 
+        :param waits: wait with them: the page cannot be fetched again
         :raises PageTooHeavy: it cannot be built
         """
 
@@ -203,7 +205,7 @@ class Worker:
         try:
             response = await self._fetcher.fetch(entry.request, on_sent, entry.inside)
         except FetchError as error:
-            if self._hosts.is_outage(entry, error.reason):
+            if self._hosts.is_outage(entry, error):
                 entry.attempts -= 1
                 return None
             return await self._retry_or_fail(entry, error.reason, error.detail, retryable=error.retryable)
@@ -299,7 +301,8 @@ class Worker:
         name = entry.request.callback
         if name in self._cpu_bound or name in LISTINGS or not page.is_document or page.is_light:
             return True
-        return await self._stages.trees.build(page, entry.hostname)
+        is_last = not may_repeat(entry.request.method, PageTooHeavy.reason, None)  # a POST is not sent twice for that
+        return await self._stages.trees.build(page, entry.host, waits=is_last)
 
     def _wait_for_tree(self, entry: Entry) -> Outcome:
         """So many heavy pages wait for their trees that the workers are needed for others."""
@@ -397,9 +400,9 @@ class Worker:
             return Outcome(entry, Verdict.FAILED, failure=failure, sent=sent)
         try:
             harvest = await run_callback(self._spider.on_failure, failure, request.url, self.watchdog)
-        except CallbackError as error:
+        except (CallbackError, PageTooHeavy) as error:  # the latter by a page that the spider has kept
             self._count_error()
-            log.warning("on_failure raised at %s\n%s", request.url, error.trace)
+            log.warning("on_failure raised at %s\n%s", request.url, getattr(error, "trace", error))
             harvest = Harvest()
         outcome = await self._finished(entry, harvest, self._within_limit(harvest.records))
         outcome.verdict, outcome.failure, outcome.sent = Verdict.FAILED, failure, sent

@@ -97,20 +97,27 @@ def _rows(records: Iterable[Any], fields: Sequence[str], text: Callable[[str], s
         yield row
 
 
-def read_table(file: TextIO) -> Iterator[bytes]:
+def read_table(file: TextIO, *, is_safe: bool) -> Iterator[bytes]:
     """The lines of a table that was there before, each as an array. *file* does not translate line ends.
 
+    :param is_safe: whether its header has fields with the apostrophe that makes them inert, as ``'@type``
     :raises NotATable: it is none whose columns records could be added to
     """
     width = 0
     for row in _read(file):
         if not width:
             width = len(row)
+            row = [_field_of(name) for name in row] if is_safe else row
             if len(set(row)) < width:
                 raise NotATable("two of its columns have the same name")
         elif len(row) > width:
             raise NotATable(f"a line of it has {len(row)} cells, and its header {width}")
         yield msgspec.json.encode(row)
+
+
+def _field_of(name: str) -> str:
+    """The field that a header's *name* stands for, so that further records of it are put into that column."""
+    return name[1:] if name[:1] == "'" and inert_cell(name[1:]) == name else name
 
 
 def _read(file: TextIO) -> Iterator[list[str]]:

@@ -123,6 +123,9 @@ class TableSink:
             new = make_folders(self._path.parent)
             self._claimed = os.open(self._path, flags, 0o666)
             claim(self._claimed, self._path)
+            folder = os.path.dirname(os.path.realpath(self._path))
+            if not os.access(folder, os.W_OK):
+                raise OutputError(f"cannot create {self._path}: a table is made beside it, and {folder} is read-only")
             if self._syncs:
                 sync_names([self._path.parent, *new])
         except OSError as error:
@@ -136,7 +139,7 @@ class TableSink:
         reached = 0
         try:
             with self._path.open(encoding="utf-8-sig", newline="") as file:
-                lines = read_table(file)
+                lines = read_table(file, is_safe=self._is_safe)
                 while group := await asyncio.to_thread(_next_group, lines):
                     reached = await self._spool.append([Record(line) for line in group])
         except NotATable as error:
@@ -155,14 +158,14 @@ def make_table(path: Path, spool: Path, *, syncs: bool, is_safe: bool) -> None:
     made = target.with_name(f".{target.name}.new"[-200:])
     try:
         with spool.open("rb") as lines, _open_new(made) as file:
+            if target.exists():  # before there is anything in it that others may not read
+                os.chmod(made, target.stat().st_mode & 0o777)
             try:
                 write_table(lines, _fields(spool), file, is_safe=is_safe)
             except NotATable as error:
                 raise OutputError(f"{error}: a CSV has as many columns. The items are whole in {spool}") from None
             file.flush()
             written = os.fstat(lines.fileno()).st_mtime_ns
-            if target.exists():
-                os.chmod(made, target.stat().st_mode & 0o777)
             if syncs:
                 os.fsync(file.fileno())
         os.utime(made, ns=(written, written))

@@ -88,8 +88,8 @@ class Deadline:
         self.waited += waited
         self._ends += waited
         self._step_ends += waited
-        if self._timer is None:
-            self._look()
+        if self._timer is None:  # it came meanwhile. Not looked at here: who cancels himself is so past the block, too
+            self._timer = self._loop.call_at(min(self._ends, self._step_ends), self._look)
 
     def _look(self) -> None:
         self._timer = None

@@ -202,8 +202,9 @@ class RobotsCache:
             response = await self._fetch(Request(url), on_sent, inside)
         except FetchError as error:
             detail = f"robots.txt: {error.detail or error.reason}"
-            failures = self._failed(origin)
-            raise RobotsUnavailable(url, detail, failures, error.retryable, error.reason) from error
+            trouble_told = RobotsUnavailable(url, detail, self._failed(origin), error.retryable, error.reason)
+            trouble_told.is_refusal = error.is_refusal
+            raise trouble_told from error
         if response.status >= 500 or response.status == 429:
             retry_after = response.headers.get("Retry-After")
             detail = f"robots.txt answered {response.status}"

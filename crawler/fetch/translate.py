@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import ssl
 from collections.abc import Callable
@@ -32,10 +33,9 @@ def translate(error: Exception, url: str) -> FetchError:
     if isinstance(error, aiohttp.ClientConnectorError) and (ip := refused_address(error.os_error)):
         return BlockedAddress(url, refusal(error.host, ip))
     words = without_secret(_words(error))  # some of the library's quote a URL
-    for foreign, ours in _TRANSLATIONS:
-        if isinstance(error, foreign):
-            return ours(url, words)
-    return FetchError(url, words)
+    ours = next((ours for foreign, ours in _TRANSLATIONS if isinstance(error, foreign)), FetchError)(url, words)
+    ours.is_refusal = isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno == errno.ECONNREFUSED
+    return ours
 
 
 def _lost_connection(url: str, detail: str) -> FetchError:

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from crawler.frontier.lanes import Lanes
 from crawler.frontier.lessons import Lessons
 from crawler.frontier.schedule import HostSchedule, Place
+from crawler.politeness import stall
 from crawler.politeness.outage import Outages
 from crawler.politeness.pace import Manners, Politeness, is_address
-from crawler.politeness.stall import Stalls
 from crawler.request import Entry, hostname_of
 
 _AFTER_OTHERS = 0.001
@@ -41,7 +41,7 @@ class Courtesy:
         self.schedule: HostSchedule[Entry] = HostSchedule(self._place_of, lanes)
         self.lessons = Lessons(manners)
         self.outages = Outages(manners.default.outage_patience)
-        self.stalls = Stalls()
+        self.stalls = stall.Stalls()
         self.later: dict[int, float] = {}
         """Numbers of leases that are to be put back behind others of their host, and until when."""
         self._visits: dict[tuple[str, str], float] = {}
@@ -114,19 +114,23 @@ class Courtesy:
         times = self.schedule.refused(entry.host, is_new=is_new)
         self.lessons.note(entry)
         if is_new:
-            self._slow_down(entry)
+            self._slow_down(entry, self._manners.of(entry.hostname).max_delay)
         self.rest(entry, self._manners.of(entry.hostname).rest_after_refusal(times, retry_after))
         return is_over
 
-    def miss(self, entry: Entry, reason: str) -> bool:
-        """Nothing came back from *entry*'s host. Whether an outage is to blame."""
+    def miss(self, entry: Entry, reason: str, *, is_refusal: bool = False) -> bool:
+        """As :meth:`Frontier.miss`."""
         now, politeness = self._clock(), self._manners.of(entry.hostname)
-        rest = self.outages.missed(entry.origin, entry.number, reason, now, politeness.outage_patience)
+        rest = self.outages.missed(
+            entry.origin, entry.number, reason, now, politeness.outage_patience, is_refusal=is_refusal
+        )
         if rest is None:
             self.schedule.probe(entry.host, is_probed=False)
+            begun = self.schedule.ignored(entry.host, entry, now)
             if reason == "timeout" and self.schedule.strained(entry.host):
-                self._slow_down(entry)
-            self._note_stall(entry, now)
+                self._slow_down(entry, politeness.max_delay if begun is None else stall.LONGEST)
+            if begun is not None:
+                self._note_stall(entry, begun, now)
             return False
         if rest > 0:
             self.schedule.probe(entry.host, is_probed=True)
@@ -134,13 +138,12 @@ class Courtesy:
             self.later[entry.number] = now + rest + _AFTER_OTHERS
         return True
 
-    def _note_stall(self, entry: Entry, now: float) -> None:
-        begun = self.schedule.ignored(entry.host, entry, now)
-        if begun is None:
-            return
+    def _note_stall(self, entry: Entry, begun: float, now: float) -> None:
         rest = self.stalls.stalled(entry.host, entry.number, begun, now)
         self.schedule.probe(entry.host, is_probed=True)
-        if rest:
+        if self.stalls.gives_up(entry.host, now):
+            self.schedule.rouse(entry.host, now)
+        elif rest:
             self.rest(entry, rest)
             self.later[entry.number] = now + rest + _AFTER_OTHERS
 
@@ -159,10 +162,12 @@ class Courtesy:
             self.schedule.probe(entry.host, is_probed=False)
         return is_over
 
-    def _slow_down(self, entry: Entry) -> None:
+    def _slow_down(self, entry: Entry, most: float) -> None:
+        """... to one request in *most* seconds at the slowest."""
         host, politeness = entry.host, self._manners.of(entry.hostname)
         if politeness.throttle:
-            self.lessons.throttle(host).strained(self.schedule.pause_of(host) or 0.0, politeness.max_delay)
+            most = min(most, politeness.max_delay)
+            self.lessons.throttle(host).strained(self.schedule.pause_of(host) or 0.0, most)
             self._repace(entry, politeness)
 
     def _repace(self, entry: Entry, politeness: Politeness) -> None:

@@ -399,11 +399,12 @@ class Frontier:
         if self._courtesy.refuse(entry, retry_after):
             self._settle()
 
-    def miss(self, entry: Entry, reason: str) -> bool:
-        """Nothing came back from *entry*'s host, for that *reason*. Whether an outage is to blame: then the try does
-        not count, and :meth:`put_back` lets it wait until there is a way again.
+    def miss(self, entry: Entry, reason: str, *, is_refusal: bool = False) -> bool:
+        """Nothing came back from *entry*'s host, for that *reason*; with *is_refusal* but that it takes no connections.
+        Whether an outage is to blame: then the try does not count, and :meth:`put_back` lets it wait until there is a
+        way again.
         """
-        return self._courtesy.miss(entry, reason)
+        return self._courtesy.miss(entry, reason, is_refusal=is_refusal)
 
     def answered(self, entry: Entry, *, was_sent: bool = True) -> None:
         """*entry*'s page has come, whatever it says; if it *was_sent* for, from its host, which is well then."""
@@ -437,8 +438,9 @@ class Frontier:
         if self._sites is not None and not self._sites.has_room(entry):
             return "site_budget"
         traps, request = self._traps, entry.request
-        is_spent = traps is not None and traps.is_spent(request.url, entry.hostname, entry.referrer)
-        return "trap" if is_spent and request.unique else ""
+        if traps and request.unique and traps.is_spent(request.url, entry.hostname, entry.referrer):
+            return "trap"
+        return ""
 
     def put_back(self, entry: Entry, *, sent: bool = True) -> None:
         """End the lease of *entry* without an outcome: it goes first again (its robots.txt was asked instead), or

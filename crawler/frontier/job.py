@@ -213,10 +213,20 @@ class Job:
 
         :raises StoreError: it cannot be written
         """
+        self._tell(spec, "running", syncs=syncs)
+
+    def take_back(self, before: Overview) -> None:
+        """The run that went on with the job did nothing: it is as *before*.
+
+        :raises StoreError: it cannot be written
+        """
+        self._tell(before.spec, "running" if before.state == "died" else before.state, syncs=False)
+
+    def _tell(self, spec: Spec, state: str, *, syncs: bool) -> None:
         with translated(self.database):
             connection = connect(self.database, syncs=syncs)
             try:
-                rows = [("spec", msgspec.json.encode(spec).decode()), ("state", "running")]
+                rows = [("spec", msgspec.json.encode(spec).decode()), ("state", state)]
                 insert(connection, "meta", rows, "INSERT OR REPLACE")
             finally:
                 connection.close()

@@ -453,6 +453,10 @@ class HostSchedule(Generic[T]):
         known = self._hosts[host]
         known.ready_at = max(known.ready_at, until)
 
+    def rouse(self, host: str, now: float) -> None:
+        """*host* need not rest any longer: nothing of what waits there will be sent."""
+        self._hosts[host].ready_at = now
+
     def answered(self, host: str, item: T, now: float, *, was_sent: bool = True) -> None:
         """Something came for *item*, which goes on running; if it *was_sent* for, from its host."""
         is_prompt = self._lanes.answered(id(item), now)

@@ -7,6 +7,7 @@ Rule 3: a name is private as it is written or not at all. Where a name leads is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,10 +30,7 @@ _RESERVED = "reserved"
 _IPV4: tuple[tuple[str, str], ...] = (
     ("169.254.169.254/32", _CLOUD),  # AWS, Azure, Google, Oracle, DigitalOcean, OpenStack
     ("100.100.100.200/32", _CLOUD),  # Alibaba
-    (
-        "168.63.129.16/32",
-        _CLOUD,
-    ),  # Azure's own services: a public address by its number, and one that only Azure's machines see
+    ("168.63.129.16/32", _CLOUD),  # Azure's own services: public by its number, but only Azure's machines see it
     ("0.0.0.0/8", _MACHINE),  # RFC 1122, section 3.2.1.3; Linux dials 127.0.0.1 for 0.0.0.0
     ("127.0.0.0/8", _MACHINE),
     ("10.0.0.0/8", _NETWORK),  # RFC 1918, and the next two
@@ -85,6 +83,8 @@ _HOME = "home.arpa"  # RFC 8375
 _LOCALHOST = ("127.0.0.1", "::1")
 _NAMES = 10_000
 """Host names whose verdict is remembered: a page may name endless sub-domains."""
+_PORT = re.compile(r"[^@]+:\d*", re.ASCII)
+"""A host with a port."""
 _HINT = 'write a network ("10.0.0.0/8"), an address ("192.168.1.5") or a host name ("wiki.corp.example")'
 
 
@@ -184,7 +184,7 @@ class PrivateHosts:
         if name in self.names:
             return True
         while name := name.partition(".")[2]:
-            if name in self.names and ("." in name or name in _DOMAINS):
+            if name in self.names and _has_domain(name):
                 return True
         return False
 
@@ -204,18 +204,25 @@ class PrivateHosts:
 def read_private_hosts(setting: bool | Sequence[str]) -> PrivateHosts:
     """What the setting says: all of them, none, or a list of networks, addresses and host names.
 
-    :raises ValueError: an entry is none of these; the message says what to write
+    :raises ValueError: entries are none of these; the message says what to write in the place of each
     """
     if isinstance(setting, bool):
         return PrivateHosts(is_everything=setting)
     networks: list[_Network] = []
     names: list[str] = []
+    problems: list[str] = []
     for entry in setting:
-        read = _entry(entry.strip())
+        try:
+            read = _entry(entry.strip())
+        except ValueError as error:
+            problems.append(str(error))
+            continue
         if isinstance(read, str):
             names.append(read)
         else:
             networks.append(read)
+    if problems:
+        raise ValueError("; ".join(problems))
     return PrivateHosts(False, tuple(networks), frozenset(names))
 
 
@@ -249,13 +256,30 @@ def _network(entry: str) -> _Network:
 
 def _host(entry: str) -> _Network | str:
     """As a URL has it: in lower case and punycode, a number as an address."""
-    name = entry.removeprefix("*.").removeprefix(".")
+    name = entry.removeprefix("*").removeprefix(".")
     target = address(f"http://{name}/")
+    if target is not None and _PORT.fullmatch(name):
+        raise ValueError(f'{entry!r} has a port: write the host without a port, "{target.hostname.strip("[]")}"')
+    if target is not None and name != entry:
+        raise ValueError(_without_star(entry, target.hostname))
     if target is None or target.href != f"http://{target.hostname}/":
         alone = "" if target is None else f'"{target.hostname.strip("[]")}", without more, or '
         raise ValueError(f"{entry!r} is no host: {_HINT.replace('write ', f'write {alone}')}")
     hostname = target.hostname.rstrip(".")
     return ip_network(_parsed(hostname)) if is_address(hostname) else hostname
+
+
+def _without_star(entry: str, hostname: str) -> str:
+    if is_address(hostname):
+        return f"{entry!r} is no host: {_HINT}"
+    if _has_domain(hostname):
+        return f'{entry!r} is no host: write "{hostname}": it covers its sub-domains'
+    return f'{entry!r} is no host, and "{hostname}" is one machine: write each host in full, as "a.{hostname}"'
+
+
+def _has_domain(name: str) -> bool:
+    """Whether *name* stands for its sub-domains, too."""
+    return "." in name or name in _DOMAINS
 
 
 def _parsed(ip: str) -> _Ip:

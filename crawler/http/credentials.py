@@ -86,14 +86,15 @@ def basic(user: str, password: str) -> str:
 
 def check_headers(headers: Mapping[str, str]) -> None:
     """
-    :raises ValueError: one of those that are sent with every request is a secret, which would go to every host, or can
-        be no header
+    :raises ValueError: one of those that are sent with every request is a secret, which would go to every host that
+        they are for, or can be no header
     """
     check_fields(headers)
     for name in headers:
         if is_secret(name):
             there = f'write it as credentials = {{"https://api.example.com" = "header {name}: …"}}, which goes to that origin'
-            raise ValueError(f"{name} would be sent to every host: {_UNBOUND.get(name.lower(), there)}")
+            instead = _UNBOUND.get(name.lower(), there)
+            raise ValueError(f"{name} would be sent to every host that these headers are for: {instead}")
 
 
 @lru_cache(maxsize=1024)

@@ -73,6 +73,7 @@ class Page:
 
     __slots__ = (
         "_base",
+        "_document",
         "_encoding",
         "_is_light",
         "_is_trusted",
@@ -100,6 +101,7 @@ class Page:
         self._base: Base | None = None
         self._text: str | None = None
         self._encoding: str | None = None
+        self._document: bytes | None = None
         self._options = options
         self._words: bytes | None = None
         self._is_light: bool | None = None
@@ -174,6 +176,7 @@ class Page:
             if not self.is_light and not is_bearable(self.document):
                 raise PageTooHeavy(self.url, "its tree would take more than a second or 512 MiB, as its tags stand")
             self._tree = SizedTree(self.document)
+            self._document = None  # which nobody needs any more
             if self._is_trusted or not self._is_light:
                 self._tree.is_light, self._tree.is_trusted = False, self._is_trusted
         return self._tree
@@ -181,9 +184,12 @@ class Page:
     @property
     def document(self) -> bytes:
         """What the tree is built of, in UTF-8: Lexbor mends it as browsers do."""
-        if not self.is_text:
-            return b""
-        return self._utf8() if self.encoding == "utf-8" else self.text.encode()
+        if self._document is None:  # it is weighed before the tree is built
+            if not self.is_text:
+                self._document = b""
+            else:
+                self._document = self._utf8() if self.encoding == "utf-8" else self.text.encode()
+        return self._document
 
     @property
     def is_document(self) -> bool:
@@ -204,7 +210,7 @@ class Page:
         if self._tree is None:
             tree = SizedTree(self.document)
             tree.is_light = False
-            self._tree = tree
+            self._tree, self._document = tree, None
 
     def trust(self) -> None:
         """Let the tree be built and searched when it is needed, whatever it takes."""

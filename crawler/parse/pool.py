@@ -5,6 +5,8 @@ future, and a hung one cannot be stopped.
 Rule 2: a process holds one page at a time; pages wait for a free process, as many as there are workers.
 Rule 3: only plain data crosses: the function is given by reference, its argument and answer are pickled.
 Rule 4: each has a bound on its memory: what a page makes of it is the process's end, not the machine's.
+Rule 5: a process imports the user's script only if it needs it: that may start a crawl as it is imported, or be typed
+in and not be there to be imported.
 """
 
 from __future__ import annotations
@@ -20,11 +22,12 @@ from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.context import SpawnContext, SpawnProcess
+from types import ModuleType
 from typing import Annotated, Any, Generic, TypeVar
 
 from msgspec import Meta
 
-from crawler.errors import ParseProcessDied, ParseTimeout
+from crawler.errors import NoParseProcess, ParseProcessDied, ParseTimeout
 
 if sys.platform == "linux":
     import resource
@@ -51,7 +54,7 @@ class PoolOptions:
         int, Meta(ge=64, le=1_048_576, description="MiB of memory that a parse process may take for its pages (Linux)")
     ] = 2048
     """Counted from when it is ready. Libraries that the spider imports are in it: numpy asks for some 100 MiB, the
-    largest ones for some 1,000."""
+    largest ones for some 1,000. A program that a callback starts has the same bound, for itself."""
 
 
 class ParsePool(Generic[Task, Answer]):
@@ -66,9 +69,14 @@ class ParsePool(Generic[Task, Answer]):
         prepare: Callable[[object], None],
         context: object,
         options: PoolOptions = PoolOptions(),
+        *,
+        needs_main: bool = True,
     ) -> None:
+        """
+        :param needs_main: whether *work* or a task may be of ``__main__``, the user's script
+        """
         self._work = work
-        self._start = (prepare, context, options.parse_memory * 1024 * 1024)
+        self._start = (prepare, context, options.parse_memory * 1024 * 1024, needs_main)
         self._timeout = options.parse_timeout
         self._idle: asyncio.LifoQueue[_Process | None] = asyncio.LifoQueue()
         self._processes: set[_Process] = set()
@@ -79,6 +87,7 @@ class ParsePool(Generic[Task, Answer]):
     async def run(self, task: Task) -> Answer:
         """``work(task)`` in a free process. What it raises is raised here.
 
+        :raises NoParseProcess: none could be started
         :raises ParseProcessDied: the process ended before it answered
         :raises ParseTimeout: it gave no answer within ``parse_timeout`` and was killed
         """
@@ -110,7 +119,10 @@ class ParsePool(Generic[Task, Answer]):
         if dead is not None:
             self._processes.discard(dead)
             dead.kill()
-        process = _Process(*self._start)
+        try:
+            process = _Process(*self._start)
+        except (ImportError, OSError) as error:  # a system without semaphores, as some containers are
+            raise NoParseProcess(f"a parse process could not be started: {error}") from error
         self._processes.add(process)
         return process
 
@@ -118,8 +130,8 @@ class ParsePool(Generic[Task, Answer]):
 class _Process:
     """An executor of one process."""
 
-    def __init__(self, prepare: Callable[[object], None], context: object, memory: int) -> None:
-        self._spawn = _Spawn()
+    def __init__(self, prepare: Callable[[object], None], context: object, memory: int, needs_main: bool) -> None:
+        self._spawn = _Spawn(SpawnProcess if needs_main else _WithoutMain)
         self._executor = ProcessPoolExecutor(1, self._spawn, _begin, (prepare, context, memory))
 
     @property
@@ -135,7 +147,7 @@ class _Process:
         except TimeoutError as error:
             raise ParseTimeout(f"a parse process was not ready within {_START_TIMEOUT:g} s and was killed") from error
         except (BrokenExecutor, OSError) as error:
-            raise ParseProcessDied("a parse process could not be started: it ended at once") from error
+            raise NoParseProcess("a parse process could not be started: it ended at once") from error
 
     async def run(self, work: Callable[[Task], Answer], task: Task, timeout: float) -> Answer:
         loop = asyncio.get_running_loop()
@@ -164,9 +176,41 @@ class _Spawn(SpawnContext):
 
     process: SpawnProcess | None = None
 
+    def __init__(self, kind: type[SpawnProcess]) -> None:
+        super().__init__()
+        self._kind = kind
+
     def Process(self, *args: Any, **kwargs: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802 (the library's name; Any: its arguments)
-        self.process = SpawnProcess(*args, **kwargs)
+        self.process = self._kind(*args, **kwargs)
         return self.process
+
+
+class _WithoutMain(SpawnProcess):
+    """A process that does not import what ``__main__`` is here."""
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802 (the library's name; Any: as it has them)
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = _Nameless(main)
+        try:
+            return SpawnProcess._Popen(process_obj)  # noqa: SLF001 (the only place where a process learns what to import)
+        finally:
+            sys.modules["__main__"] = main
+
+
+class _Nameless(ModuleType):
+    """A module without a file and a spec, which is all by which multiprocessing could find it; to other threads, which
+    look for their classes meanwhile, it is as before.
+    """
+
+    def __init__(self, module: ModuleType) -> None:
+        super().__init__(module.__name__)
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:  # Any: whatever the module has
+        if name == "__file__":
+            raise AttributeError(name)
+        return getattr(self._module, name)
 
 
 def _begin(prepare: Callable[[object], None], context: object, memory: int) -> None:

@@ -2,7 +2,8 @@
 
 Rule 1: one process for all of them, at a low priority: the crawl of other pages goes on beside it.
 Rule 2: a page has one trial. It ends within seconds, whatever the page is.
-Rule 3: pages wait for theirs on at most a quarter of the workers, and a host whose pages keep failing has no more.
+Rule 3: pages wait for theirs on at most a quarter of the workers, unless they cannot be fetched again; and a host whose
+pages keep failing has no more.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from time import process_time
 
-from crawler.errors import PageTooHeavy, ParseProcessDied, ParseTimeout
+from crawler.errors import NoParseProcess, PageTooHeavy, ParseProcessDied, ParseTimeout
 from crawler.parse.page import Page
 from crawler.parse.pool import ParsePool, PoolOptions, limit_memory, memory_now
 from crawler.parse.select import Tree, Unparsable
+from crawler.parse.weigh import is_bearable
 
 SECONDS = 1.0
 """Of the CPU, for one tree. The largest honest pages, of 30 MB, take 0.2 to 0.8."""
-_ANSWER = 5.0
-"""Seconds within which the trial is over: on a busy machine the process waits for its turn."""
+_ANSWER = 15.0
+"""Seconds within which the trial is over: on a busy machine the process, at its low priority, waits for its turn."""
 MEMORY = 64 * 1024 * 1024
 """Bytes that any tree may take."""
 _MEMORY_PER_BYTE = 64
@@ -33,7 +35,8 @@ MOST_MEMORY = 512 * 1024 * 1024
 _NICE = 10
 """Lower than the crawl, which then has nine tenths of a core that both want."""
 _QUEUE = 8
-"""Pages that wait at most, however many workers there are: the last one does so for half a minute at worst."""
+"""Pages that wait at most, however many workers there are: the last one does so for some ten seconds, or a minute or
+two on a machine that has no time for it."""
 _PATIENCE = 3
 """Failed trials of one host, after which its heavy pages have none: one page in a crawl may be odd, three are a habit."""
 _HOSTS = 10_000
@@ -48,21 +51,22 @@ class Trial:
         :param workers: of the crawl; a quarter of them may wait here
         """
         self._processes: ParsePool[bytes, str] = ParsePool(
-            try_out, prepare, None, PoolOptions(parse_processes=1, parse_timeout=_ANSWER)
+            try_out, prepare, None, PoolOptions(parse_processes=1, parse_timeout=_ANSWER), needs_main=False
         )
         self._threads: ThreadPoolExecutor | None = None
         self._places = max(1, min(_QUEUE, workers // 4))
         self._turn = asyncio.Lock()
         self._failed: dict[str, int] = {}
 
-    async def build(self, page: Page, host: str) -> bool:
+    async def build(self, page: Page, host: str, *, waits: bool = False) -> bool:
         """Build the tree of *page*, of *host*; False if too many pages wait for theirs.
 
+        :param waits: wait beside them, however many they are
         :raises PageTooHeavy: it takes too long or too much memory
         """
         await asyncio.sleep(0)  # to weigh it took some milliseconds
         self._refuse(page, host)
-        if self._places == 0:
+        if self._places <= 0 and not waits:
             return False
         self._places -= 1
         try:
@@ -88,6 +92,10 @@ class Trial:
             async with self._turn:
                 self._refuse(page, host)  # others of it may have failed meanwhile
                 trouble = await self._processes.run(page.document)
+        except NoParseProcess as error:
+            if not is_bearable(page.document):
+                raise PageTooHeavy(page.url, f"it looks heavy, and could not be tried: {error}") from error
+            return
         except (ParseProcessDied, ParseTimeout):
             trouble = f"it takes more than {SECONDS:g} s or {_allowance(len(page.document)) >> 20:,} MiB to be parsed"
         if trouble:

@@ -134,16 +134,20 @@ class Outages:
                 self.news.append(f"{origin} answers again")
         return ours is not None or silence is not None
 
-    def missed(self, origin: str, url: int, reason: str, now: float, patience: float) -> float | None:
+    def missed(
+        self, origin: str, url: int, reason: str, now: float, patience: float, *, is_refusal: bool = False
+    ) -> float | None:
         """A request to *origin*, for the URL of that number, has failed for *reason*, and nothing came back.
 
         The seconds for which its host is to be left alone before it is tried again, one request at a time, if an
         outage is to blame and not the URL; 0 if the outage is ours. None if the failure counts.
 
         :param patience: how many seconds *origin* may be out
+        :param is_refusal: its machine says that nobody takes connections there: the way to it is no trouble
         """
         if reason in UNREACHED:
-            self._count(origin, now)
+            if not is_refusal:
+                self._count(origin, now)
         elif reason not in INTERRUPTED or (self._ours is None and origin not in self._silent):
             return None
         if self._ours is not None:

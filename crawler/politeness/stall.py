@@ -22,7 +22,7 @@ KEEP = 600.0
 """Seconds, as for a robots.txt that cannot be had."""
 STALLED = "stalled"
 """The reason of failure of URLs whose host was given up."""
-_LONGEST = 15.0
+LONGEST = 15.0
 """Seconds that a host rests after a stall at most; 1, 2, 4, 8 before."""
 _HOSTS = 50_000
 """Hosts that are remembered: 15 MB. Past that the one that stalled longest ago is forgotten."""
@@ -68,7 +68,7 @@ class Stalls:
         if known.times >= MOST and len(known.urls) == URLS:
             self._give_up(host, known, now)
             return 0.0
-        return min(2.0 ** min(known.times - 1, 10), _LONGEST)
+        return min(2.0 ** min(known.times - 1, 10), LONGEST)
 
     def _give_up(self, host: str, known: _Stalled, now: float) -> None:
         is_first = not known.given_up_until

@@ -13,6 +13,10 @@ from typing import Any, Literal, TypeAlias
 
 STORED = "stored"
 """The outcome of a page that reached the spider. Any other is the ``reason`` of a failure: ``timeout``, say."""
+SKIPPED = "skipped"
+"""What becomes of a link whose redirect leads outside of ``allowed_hosts`` or ever deeper: counted, and no failure."""
+TOO_HEAVY = "page_too_heavy"
+"""The reason of the failure of a page whose tree would take too much time or memory."""
 ANYWHERE = "*"
 """The place of an attack that plays on each connection from its first moment, before anything was asked."""
 BODY = b"<p>hello</p>"
@@ -86,12 +90,17 @@ class Attack:
     requests: int = 2
     """How many requests the crawl may send; one of them is for robots.txt."""
     place: str = ""
-    """Empty: the attack has a folder of the common server. Else it has a server of its own, and is met at this path
+    """Empty: the attack has a folder, of the common server unless it is ``alone``. Else it has a server of its own, and is met at this path
     (``/robots.txt``); all else there is harmless. ``ANYWHERE``: each connection is played as a whole."""
+    alone: bool = False
+    """Whether its folder is at a server of its own: it gets its host into disrepute (silence, ``Retry-After``, heavy
+    pages, pages without end), and what a crawler then does to a host must not befall other attacks."""
     scheme: Literal["http", "https"] = "http"
     """``https``: nobody there speaks TLS, unless the attack does."""
     is_sitemap: bool = False
     """Whether it is met by reading sitemaps."""
+    linked: str = ""
+    """What becomes of it instead where a page links to it, and the callback asks ``page.css()``; empty: the same."""
 
 
 def answer(body: bytes = BODY, *lines: str | bytes, status: str | bytes = "200 OK", type_: str = "text/html") -> bytes:

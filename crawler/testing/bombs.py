@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import struct
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, reduce
 
 import brotli  # type: ignore[import-untyped]  # it has no types
 
@@ -28,10 +30,10 @@ async def _pieces(visit: Visit, raw: bytes) -> None:
 
 
 def _packed(make: Callable[[], bytes], *codings: str, status: str = "200 OK", lines: Sequence[str] = ()) -> Play:
-    """*make* is called when somebody asks for it."""
+    """*make* is called when somebody asks for it, in a thread: other attacks go on meanwhile."""
 
     async def play(visit: Visit) -> None:
-        body = make()
+        body = await asyncio.to_thread(make)
         names = [f"Content-Encoding: {', '.join(codings)}"] if codings else []
         await visit.send(head(f"Content-Length: {len(body)}", *names, *lines, status=status))
         await _pieces(visit, body)
@@ -45,24 +47,24 @@ def _zeros() -> Iterator[bytes]:
         yield piece
 
 
-def _deflated(wbits: int) -> bytes:
-    packer = zlib.compressobj(9, wbits=wbits)
-    return b"".join(map(packer.compress, _zeros())) + packer.flush()
-
-
 @cache
 def gzip_bomb() -> bytes:
-    return _deflated(31)
+    check = reduce(lambda so_far, piece: zlib.crc32(piece, so_far), _zeros(), 0)
+    return b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + raw_deflate_bomb() + struct.pack("<II", check, _UNFOLDED * MiB)
 
 
 @cache
 def deflate_bomb() -> bytes:
-    return _deflated(15)
+    check = reduce(lambda so_far, piece: zlib.adler32(piece, so_far), _zeros(), 1)
+    return b"\x78\xda" + raw_deflate_bomb() + struct.pack(">I", check)
 
 
 @cache
 def raw_deflate_bomb() -> bytes:
-    return _deflated(-15)
+    """Packed once: after a full flush the next piece is packed to the same bytes."""
+    packer = zlib.compressobj(9, wbits=-15)
+    piece = packer.compress(bytes(MiB)) + packer.flush(zlib.Z_FULL_FLUSH)
+    return piece * _UNFOLDED + packer.flush()
 
 
 @cache

@@ -46,7 +46,9 @@ ATTACKS = (
     Attack(
         "a protocol that nobody asked for", head("Upgrade: h2c", status="101 Switching") + BODY, "malformed_response"
     ),
-    Attack("Retry-After for ever", answer(BODY, "Retry-After: " + "9" * 400, status="503 Busy"), "http_503"),
+    Attack(
+        "Retry-After for ever", answer(BODY, "Retry-After: " + "9" * 400, status="503 Busy"), "http_503", alone=True
+    ),
     Attack("a refresh header of 100 KB", answer(BODY, "Refresh: 0; url=" + "'" * 100_000)),
     Attack("a Referrer-Policy that names code", answer(BODY, "Referrer-Policy: sys.exit")),
     Attack("a file name that climbs", answer(BODY, 'Content-Disposition: attachment; filename="../../../x"')),

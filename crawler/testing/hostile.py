@@ -21,7 +21,7 @@ from typing import Self
 
 from crawler.testing import bombs, charsets, heads, markup, redirects, slow, terminal, traps, xml
 from crawler.testing.attack import Attack
-from crawler.testing.server import AttackServer
+from crawler.testing.server import COMMAND, LABELS, AttackServer
 
 FAMILIES: Mapping[str, tuple[Attack, ...]] = {
     "slow": slow.ATTACKS,
@@ -87,15 +87,20 @@ class Hostile(AttackServer):
             ready.set()
 
 
+_QUICK = f"Short limits make the crawl quick: {COMMAND}"
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Serve attacks on 127.0.0.1 until Ctrl-C. The page at the URL that is printed links to each of them."""
-    parser = argparse.ArgumentParser(prog="python -m crawler.testing.hostile", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m crawler.testing.hostile", description=main.__doc__, epilog=f"{LABELS} {_QUICK}"
+    )
     parser.add_argument("families", nargs="*", metavar="FAMILY", help=f"some of: {', '.join(FAMILIES)} (default: all)")
     parser.add_argument("--port", type=int, default=0, help="of the page of links (default: any free one)")
     options = parser.parse_args(argv)
     try:
         with Hostile(options.families, options.port) as site, suppress(KeyboardInterrupt):
-            print(site.root, flush=True)
+            print(site.root, LABELS, _QUICK, sep="\n", flush=True)
             threading.Event().wait()
     except (OSError, OverflowError, ValueError) as error:
         parser.error(f"cannot serve: {error}")

@@ -5,12 +5,10 @@ Lexbor, which selectolax has, takes 1 to 60 s for most of them, and memory to ma
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 
-from crawler.testing.attack import Attack, Play, Visit, answer
-
-TOO_HEAVY = "page_too_heavy"
-"""The reason of the failure that such a page is."""
+from crawler.testing.attack import TOO_HEAVY, Attack, Play, Visit, answer
 
 
 def nested(tag: str, count: int = 80_000) -> bytes:
@@ -81,11 +79,11 @@ SHAPES: Mapping[str, Callable[[], bytes]] = {
 
 def _played(make: Callable[[], bytes]) -> Play:
     async def play(visit: Visit) -> None:
-        await visit.send(answer(make(), type_="text/html; charset=utf-8"))
+        await visit.send(answer(await asyncio.to_thread(make), type_="text/html; charset=utf-8"))
 
     return play
 
 
 ATTACKS = tuple(
-    Attack(name, _played(make), ends=TOO_HEAVY, seconds=20.0, mebibytes=96) for name, make in SHAPES.items()
+    Attack(name, _played(make), ends=TOO_HEAVY, alone=True, seconds=20.0, mebibytes=96) for name, make in SHAPES.items()
 )

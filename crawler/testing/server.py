@@ -17,6 +17,12 @@ from crawler.testing.attack import ANYWHERE, HARMLESS, Attack, Visit, answer
 HOST = "127.0.0.1"
 LONGEST = 300.0
 """Seconds of one connection: longer than any client's patience, and not for ever."""
+LABELS = (
+    "A label says what becomes of the attack in a crawl by a callback that asks page.css(), and page.json() of JSON: "
+    "stored, skipped (it leads outside of allowed_hosts, or ever deeper), or the reason of a failure, told of the URL it led to last."
+)
+COMMAND = "crawl spider.py --set timeout=5 --set connect_timeout=2 --set retries=0 --set trap_pages=50"
+"""A command line with limits that let a crawl of all attacks end within a minute."""
 _HEAD_LIMIT = 1024 * 1024
 """Bytes of a request's head."""
 _NOTHING_HERE = answer(b"<h1>Not found</h1>", status="404 Not Found")
@@ -49,11 +55,11 @@ class AttackServer:
         try:
             self.root = f"http://{HOST}:{await self._listen(self._port, None)}/"
             for path, attack in self._attacks.items():
-                if not attack.place:
-                    self._urls[attack.name] = self.root.rstrip("/") + path
-                    continue
-                port = await self._listen(0, attack)
-                self._urls[attack.name] = f"{attack.scheme}://{HOST}:{port}/"
+                has_own = attack.alone or attack.place
+                origin = (
+                    f"{attack.scheme}://{HOST}:{await self._listen(0, attack)}" if has_own else self.root.rstrip("/")
+                )
+                self._urls[attack.name] = origin + ("/" if attack.place else path)
         except BaseException:
             await self.close()
             raise
@@ -118,15 +124,15 @@ class AttackServer:
             return await self._play(own, visit)
         await visit.next_request()
         target = visit.head.split(b" ", 2)[1].decode("latin-1")
-        if own is not None:
-            visit.here = self._urls[own.name]
-            visit.path = target[1:]
+        if own is not None and own.place:
+            visit.here, visit.path = self._urls[own.name], target[1:]
             return await (self._play(own, visit) if _is_at(own, target) else visit.send(_harmless(target)))
         for path, attack in self._attacks.items():
-            if target.startswith(path) and not attack.place:
+            is_here = attack is own if own is not None else not (attack.alone or attack.place)
+            if is_here and target.startswith(path):
                 visit.here, visit.path = self._urls[attack.name], target.removeprefix(path)
                 return await self._play(attack, visit)
-        await visit.send(self._index if target == "/" else _harmless(target))
+        await visit.send(self._index if target == "/" and own is None else _harmless(target))
         return None
 
     async def _play(self, attack: Attack, visit: Visit) -> None:
@@ -135,9 +141,10 @@ class AttackServer:
     def _index_page(self) -> bytes:
         """A page that a spider can be pointed at."""
         parts = ["<!DOCTYPE html><meta charset=utf-8><title>Hostile</title><h1>Hostile</h1>"]
+        parts.append(f"<p>{escape(LABELS)}</p><p>Short limits make the crawl quick: <code>{COMMAND}</code></p>")
         for family, attacks in self._families.items():
             rows = [
-                f'<li><a href="{escape(self._urls[a.name])}">{escape(a.name)}</a>: {escape(a.ends)}</li>'
+                f'<li><a href="{escape(self._urls[a.name])}">{escape(a.name)}</a>: {escape(a.linked or a.ends)}</li>'
                 for a in attacks
             ]
             parts += [f"<h2>{escape(family)}</h2>", "<ul>", *rows, "</ul>"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from dataclasses import replace
 
 from crawler.testing.attack import ANYWHERE, BODY, Attack, Play, Visit, answer, head
 
@@ -81,7 +82,7 @@ async def _half_a_page(visit: Visit) -> None:
     await asyncio.sleep(0.1)
 
 
-ATTACKS = (
+_ROWS = (
     Attack("one byte a second in the body", _drip(head("Content-Length: 100000"), b"x"), "timeout", _HURRY),
     Attack("one byte a second in a body without length", _drip(head(), b"x"), "timeout", _HURRY),
     Attack("one chunk a second", _drip(_CHUNKED, b"1\r\nx\r\n"), "timeout", _HURRY),
@@ -131,3 +132,4 @@ ATTACKS = (
     Attack("an endless answer after the answer", _flood(answer(), _BLOCK)),
     Attack("an endless robots.txt", _flood(head(type_="text/plain"), b"Disallow: /x\n" * 5_000), place="/robots.txt"),
 )
+ATTACKS = tuple(replace(row, alone=True) for row in _ROWS)

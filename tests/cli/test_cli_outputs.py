@@ -183,13 +183,13 @@ def test_the_dataset_grows_while_the_crawl_runs(start, project):
     assert file.read_bytes().endswith(b"}\n")
 
 
-def test_text_is_written_as_it_is(crawl, project, serve):
+def test_text_is_written_as_it_is_but_for_what_would_tear_its_line(crawl, project, serve):
     url = serve({"/": "<h1>Zürich, 東京 🎈 &lt;b&gt; \u2028</h1>"})
     project.write("spiders/books.py", (project.root / "spiders/books.py").read_text().replace(project.url, url))
     text = project.root / "spiders/books.py"
     text.write_text(text.read_text().replace(".product_main", "h1"))
     assert crawl("books", "-o", "a.jsonl", "-q").code == 0
-    expected = f'{{"url":"{url}","title":"Zürich, 東京 🎈 <b> \u2028"}}\n'
+    expected = f'{{"url":"{url}","title":"Zürich, 東京 🎈 <b> \\u2028"}}\n'
     assert (project.root / "a.jsonl").read_bytes() == expected.encode()
 
 

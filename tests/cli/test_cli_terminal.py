@@ -230,7 +230,7 @@ def test_data_on_a_terminal_is_the_same_data_without_what_steers_it(evil, on_ter
 
 def test_data_for_a_program_is_not_touched(evil, crawl_apart):
     ended = crawl_apart("evil", "-o", "-")
-    assert "\u202etxt\u2066\u200f\u2028" in ended.out
+    assert "\u202etxt\u2066\u200f\\u2028" in ended.out  # a line must not be torn by who splits it
 
 
 def test_no_line_of_a_log_is_made_by_a_page(evil, crawl_apart):

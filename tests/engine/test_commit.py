@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from crawling import SITE, Kept, Scripted, crawled
 
+from crawler.engine import commit
 from crawler.engine.commit import CommitOptions, Committer
 from crawler.engine.stats import Stats
 from crawler.errors import OutputClosed, SinkError
@@ -110,6 +111,26 @@ async def test_records_are_in_every_sink_before_their_outcomes_are_committed() -
     assert diary.lines == ["one has 2", "two has 2", "rejects has 1", "committed 2 outcomes, 0 seeds"]
     assert store.batches[0].positions == {"one": 2, "two": 2, "rejects": 1}
     assert store.positions == {"one": 2, "two": 2, "rejects": 1}
+
+
+@pytest.mark.parametrize("is_reject", [False, True])
+async def test_long_records_wait_for_room_however_few_they_are_and_so_do_rejects(
+    is_reject: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "_GROUP", 1_000)
+    record = Record(b'{"text":"%s"}' % (b"x" * 2_000))
+    reject = Reject(f"{SITE}/1", "Book", "price", "wrong", {"text": "x" * 2_000})
+    long = Outcome(entry(1), Verdict.DONE, *(([], [reject]) if is_reject else ([record], [])))
+    committer = a_committer([NotedSink(Diary(), "one")], None, NotedSink(Diary(), "rejects"))
+
+    putting = asyncio.create_task(committer.put(long))
+    await asyncio.sleep(0)
+    is_waiting = not putting.done()
+    committer.close()
+    await committer.run()
+    await putting
+
+    assert is_waiting
 
 
 async def test_outcomes_are_committed_in_the_order_in_which_they_came() -> None:
@@ -309,6 +330,28 @@ async def test_a_full_disk_stops_the_crawl_and_keeps_what_was_committed() -> Non
     assert str(run.report.error) == "cannot write out.jsonl: no space left on device"
     assert run.report.stats.items == len(sink.records) <= 10
     assert sink.is_open is False
+
+
+class MadeAtTheEnd(Kept):
+    """Made of its records at the end; or not, if there is an error."""
+
+    def __init__(self, name: str, error: SinkError | None = None) -> None:
+        super().__init__(name)
+        self.is_made = False
+        self._error = error
+
+    async def finish(self) -> None:
+        if self._error is not None:
+            raise self._error
+        self.is_made = True
+
+
+async def test_an_output_that_cannot_be_made_keeps_no_other_from_being_made() -> None:
+    torn, whole = MadeAtTheEnd("torn", SinkError("torn.csv", "no space left on device")), MadeAtTheEnd("whole")
+
+    run = await crawled(Numbers, Scripted(PAGES), sinks=[torn, whole])
+
+    assert (run.reason, whole.is_made, len(whole.records)) == ("output_failed", True, 40)
 
 
 async def test_a_disk_that_is_full_with_the_last_record_is_no_complete_crawl() -> None:

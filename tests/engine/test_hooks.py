@@ -8,6 +8,7 @@ import pytest
 from crawling import SITE, Kept, Scripted, crawled, html, refused
 
 from crawler.engine.crawl import SpiderFailed
+from crawler.errors import PageTooHeavy
 from crawler.request import Request
 from crawler.spider import Spider
 
@@ -166,12 +167,15 @@ async def test_a_callback_s_error_comes_with_its_traceback() -> None:
     assert f'File "{__file__}"' in failure.traceback
 
 
-async def test_an_on_failure_that_raises_is_told_and_the_crawl_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("trouble", [ValueError("twice unlucky"), PageTooHeavy("http://site.test/a-page-it-kept")])
+async def test_an_on_failure_that_raises_is_told_and_the_crawl_goes_on(
+    trouble: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
     class Worse(Mourning):
         start_urls = [HOME, f"{SITE}/1"]
 
         def on_failure(self, failure: Any) -> Any:
-            raise ValueError("twice unlucky")
+            raise trouble
 
     run = await crawled(Worse, Scripted({f"{SITE}/1": ""}))
 

@@ -14,7 +14,7 @@ from crawler import run
 from crawler.cli.console import Console
 from crawler.cli.main import run as command_line
 from crawler.config import Project, resolve
-from crawler.errors import BlockedAddress, ConfigError
+from crawler.errors import BlockedAddress, ConfigError, FetchTimeout
 from crawler.fetch.robots import RobotsCache, RobotsUnavailable
 from crawler.politeness.robots import Rules
 from crawler.request import Request
@@ -240,6 +240,37 @@ async def test_a_refusal_is_no_failure_of_the_robots_txt_for_those_who_may_reach
     )
     assert got.failures == {"private_address": 2}
     assert got.failure("private_address").detail == "robots.txt: no"
+    assert "http://nas.lan/c" in [item["url"] for item in got.items]
+
+
+async def test_refusals_are_none_of_the_tries_that_a_robots_txt_has() -> None:
+    troubles = [FetchTimeout("http://nas.lan/robots.txt", "no answer")]
+
+    async def once_in_trouble(request: Request) -> Response:
+        if troubles:
+            raise troubles.pop()
+        return html(request.url, "User-agent: *")
+
+    class Guarded(Noting):
+        async def fetch(
+            self, request: Request, on_sent: Callable[[], None] | None = None, inside: bool = False
+        ) -> Response:
+            if request.url.startswith("http://nas.lan/") and not inside:
+                raise BlockedAddress(request.url, "no")
+            return await super().fetch(request, on_sent, inside)
+
+    fetcher = Guarded(
+        {
+            PUBLIC: [f"http://nas.lan/{number}" for number in range(4)],
+            HERE: ["http://nas.lan/c"],
+            "http://nas.lan/robots.txt": once_in_trouble,
+            "http://nas.lan/c": "",
+        }
+    )
+    got = await crawled(
+        spider(PUBLIC, HERE), fetcher, obey_robots=True, concurrency=1, retries=2, allow_private_hosts=("10.0.0.0/8",)
+    )
+    assert got.failures == {"private_address": 4}
     assert "http://nas.lan/c" in [item["url"] for item in got.items]
 
 

@@ -410,11 +410,15 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes minutes takes a second."""
     monkeypatch.setattr("crawler.frontier.lanes.PATIENCE", 0.03)
     monkeypatch.setattr("crawler.frontier.lanes._STEP", 0.005)
-    monkeypatch.setattr("crawler.politeness.stall._LONGEST", 0.05)
+    monkeypatch.setattr("crawler.politeness.stall.LONGEST", 0.05)
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_host_that_never_answers_is_given_up_with_all_its_urls() -> None:
+@pytest.mark.parametrize("polite", [{"throttle": False}, {"throttle": True, "delay": 0.01}])
+async def test_a_host_that_never_answers_is_given_up_with_all_its_urls(
+    polite: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crawler.politeness.throttle.FIRST_PENALTY", 0.01)
     fetcher = Waiting({"dead.test": 0.06}, fails={"dead.test"})
     failed: list[Failure] = []
     urls = [f"http://dead.test/{number}" for number in range(1_000)]
@@ -423,7 +427,7 @@ async def test_a_host_that_never_answers_is_given_up_with_all_its_urls() -> None
         def on_failure(self, failure: Failure) -> None:
             failed.append(failure)
 
-    run: Crawled = await crawled(Hearing, fetcher, retries=2, retry_backoff=0.01, throttle=False)
+    run: Crawled = await crawled(Hearing, fetcher, retries=2, retry_backoff=0.01, **polite)
 
     assert sum(run.failures.values()) == len({failure.url for failure in failed}) == 1_000
     assert run.failures["stalled"] >= 1_000 - MOST

@@ -128,6 +128,23 @@ async def test_a_post_is_repeated_only_where_the_first_had_no_effect(trouble: An
     assert len(fetcher.asked) == tries
 
 
+async def test_a_post_is_not_repeated_while_other_heavy_pages_wait_for_their_trees() -> None:
+    class Submitting(Spider):
+        async def start(self) -> Any:
+            for number in range(3):
+                yield Request(f"http://{number}.test/", method="POST", form={"q": "x"})
+
+        def parse(self, page: Any) -> Any:
+            return {"rows": len(page.css("tr"))}
+
+    table = "<table>" + "<tr><td>1</td></tr>" * 40_000 + "</table>"
+    fetcher = Scripted({f"http://{number}.test/": table for number in range(3)})
+
+    run = await crawled(Submitting, fetcher, concurrency=4)  # one of four may wait
+
+    assert (len(fetcher.asked), run.items) == (3, [{"rows": 40_000}] * 3)
+
+
 @pytest.mark.parametrize("code", [429, 503])
 async def test_a_refusal_rests_the_whole_host_and_no_other(code: int) -> None:
     other = "http://other.test"

@@ -171,6 +171,12 @@ async def test_append_adds_lines_and_columns(path: Path, job: Path) -> None:
     assert cells(path) == [["a", "n", "late"], ["=1", "7", ""], ["", "3", "'=3"], ["", "4", "'=4"], ["", "5", "'=5"]]
 
 
+async def test_append_knows_the_columns_whose_names_were_made_inert(path: Path, job: Path) -> None:
+    for _ in range(3):
+        await ended(sink_at(path, job, "append"), [Record(b'{"@type":"Book","\'x":1}')])
+    assert cells(path) == [["'@type", "'x"], *[["Book", "1"]] * 3]
+
+
 async def test_append_is_exact_after_a_kill_too(path: Path, job: Path) -> None:
     await ended(sink_at(path, job), FIRST)
     position = await killed(sink_at(path, job, "append"), SECOND, LOST)
@@ -273,6 +279,33 @@ async def test_a_table_has_the_mode_of_any_new_file_and_that_of_the_one_it_repla
     path.chmod(0o640)
     await ended(sink_at(path, job, "overwrite"), FIRST)
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+async def test_nobody_can_read_a_new_table_who_could_not_read_the_one_that_it_replaces(
+    path: Path, job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ended(sink_at(path, job), FIRST)
+    path.chmod(0o600)
+    modes = []
+
+    def write_table(lines: Any, fields: Any, file: Any, *, is_safe: bool) -> None:
+        modes.append(os.fstat(file.fileno()).st_mode & 0o777)
+
+    monkeypatch.setattr(table_module, "write_table", write_table)
+    await ended(sink_at(path, job, "overwrite"), FIRST)
+    assert modes == [0o600]
+
+
+async def test_a_folder_in_which_no_table_can_be_made_is_told_before_the_crawl(
+    path: Path, job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ended(sink_at(path, job), FIRST)
+    monkeypatch.setattr(os, "access", lambda folder, _: Path(folder) != path.parent)  # root may write everywhere
+    sink = sink_at(path, job, "overwrite")
+    with pytest.raises(OutputError, match="a table is made beside it"):
+        await sink.open()
+    await sink.close()
+    assert len(cells(path)) == 4
 
 
 async def test_a_link_of_the_user_s_own_leads_to_the_table(path: Path, job: Path, tmp_path: Path) -> None:

@@ -158,6 +158,15 @@ async def test_the_head_has_a_deadline_of_its_own() -> None:
     assert time.monotonic() - begun < 2.0
 
 
+async def test_a_fetch_that_ends_as_its_time_does_leaves_no_cancellation_behind() -> None:
+    with Deadline(0.0, 5.0) as deadline:
+        deadline.pause()
+        await settled()  # its timer came meanwhile
+        deadline.resume()
+
+    await asyncio.sleep(0)  # what the task waits for next is not what is ended
+
+
 async def test_a_cancellation_from_outside_stays_one() -> None:
     async def work() -> None:
         with Deadline(5.0, 5.0):

@@ -574,7 +574,7 @@ async def test_a_host_name_without_an_address_is_a_dns_failure(open_fetcher: Ope
 async def test_a_refused_port_is_a_failure_to_connect(open_fetcher: OpenFetcher, unused_tcp_port: int) -> None:
     with pytest.raises(ConnectFailed) as caught:
         await get(open_fetcher(), f"http://127.0.0.1:{unused_tcp_port}/")
-    assert (caught.value.reason, caught.value.retryable) == ("connect", True)
+    assert (caught.value.reason, caught.value.retryable, caught.value.is_refusal) == ("connect", True, True)
 
 
 async def test_a_port_that_never_accepts_is_a_failure_to_connect(open_fetcher: OpenFetcher) -> None:

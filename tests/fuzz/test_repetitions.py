@@ -199,9 +199,7 @@ TIMES_AS_LONG = 10.0
 OWN = ("a config.toml is read", "a setting is given")
 """What the person writes, not a site: Python's own reader of TOML is quadratic in ``-0.0-0.0-0.0``."""
 TARGETS = [
-    target
-    for target in (*web_targets.TARGETS, *parse_targets.TARGETS, *wire_targets.TARGETS)
-    if target.name not in OWN
+    target for target in (*web_targets.TARGETS, *parse_targets.TARGETS, *wire_targets.TARGETS) if target.name not in OWN
 ]
 
 

@@ -7,6 +7,7 @@ server runs in a third, so that only what the crawler does is measured.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,9 +25,11 @@ ELSEWHERE = {"markup", "traps"}
 ATTACKS = {attack.name: attack for name, family in FAMILIES.items() if name not in ELSEWHERE for attack in family}
 SLACK = 5
 """How much slower than written a busy machine may be. Work is measured in seconds of the processor, which are steadier."""
-HELD = 0.1
+TRACED = 5 if any(name.startswith("COVERAGE_PROCESS") for name in os.environ) or sys.gettrace() is not None else 1
+"""How much more work it is where each line that runs is written down, for the coverage of tests."""
+HELD = 0.1 * TRACED
 """Seconds of work that the loop may do before it looks at other connections again."""
-HELD_BY_BOMBS = 0.05
+HELD_BY_BOMBS = 0.05 * TRACED
 BOMBS = [attack.name for attack in FAMILIES["bombs"] if "chunk" not in attack.name]
 NEEDS_PROC = pytest.mark.skipif(
     not Path("/proc/self/clear_refs").exists(), reason="the peak of memory is read from /proc"
@@ -61,7 +64,7 @@ def test_an_attack_ends_as_the_table_says_in_time_and_no_error_is_left_over(name
     attack, came = ATTACKS[name], played[name]
     assert (came["ends"], came["trouble"], came["reason"]) == (attack.ends, [], "complete")
     assert came["requests"] <= attack.requests
-    assert came["cpu"] <= max(attack.seconds, 1.0) or is_shared(attack)
+    assert came["cpu"] <= max(attack.seconds, 1.0) * TRACED or is_shared(attack)
     assert came["seconds"] <= attack.seconds * SLACK
     assert came["held"] < HELD or is_shared(attack)
 
@@ -74,7 +77,7 @@ def test_an_attack_takes_no_more_memory_than_the_table_says(name: str, played: P
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_given_up_fast_and_others_have_their_turn_meanwhile(name: str, played: Played) -> None:
-    assert played[name]["cpu"] < 0.5
+    assert played[name]["cpu"] < 0.5 * TRACED
     assert played[name]["held"] < HELD_BY_BOMBS
 
 

@@ -151,7 +151,7 @@ def test_true_is_every_host_and_false_none() -> None:
 
 
 SOME = read_private_hosts(
-    ["10.0.0.0/8", "192.168.1.5", "fd00::/64", "::1", "wiki.corp.example", "*.Apps.Example", "nas", "lan"]
+    ["10.0.0.0/8", "192.168.1.5", "fd00::/64", "::1", "wiki.corp.example", "Apps.Example", "nas", "lan"]
 )
 
 
@@ -191,7 +191,15 @@ def test_a_name_may_turn_out_to_be_at_a_listed_address() -> None:
         ("10.0.0.0/33", 'write a network ("10.0.0.0/8"), an address'),
         ("http://wiki.corp.example/x", 'write its host alone, "wiki.corp.example"'),
         ("http://[::1]:80/", 'write its host alone, "::1"'),
-        ("wiki:8080", 'write "wiki", without more, or a network'),
+        ("wiki:8080", "'wiki:8080' has a port: write the host without a port, \"wiki\""),
+        ("a:80", 'write the host without a port, "a"'),
+        ("[::1]:80", 'write the host without a port, "::1"'),
+        ("10.0.0.1:80", 'write the host without a port, "10.0.0.1"'),
+        ("*.corp.example", 'write "corp.example": it covers its sub-domains'),
+        (".corp.example", 'write "corp.example": it covers its sub-domains'),
+        ("*.10.0.0.1", "is no host: write a network"),
+        ("*.local", 'write "local": it covers its sub-domains'),
+        ("*.wiki", '"wiki" is one machine: write each host in full, as "a.wiki"'),
         ("user@wiki", 'write "wiki", without more, or a network'),
         ("a b", "is no host: write a network"),
         ("", "is no host: write a network"),
@@ -203,6 +211,11 @@ def test_an_entry_that_is_none_is_told_with_what_to_write(entry: str, says: str)
     with pytest.raises(ValueError) as caught:
         read_private_hosts([entry])
     assert says in str(caught.value)
+
+
+def test_all_entries_that_are_none_are_told() -> None:
+    with pytest.raises(ValueError, match=r'"corp\.example": it covers .*; \'a:80\' has a port'):
+        read_private_hosts(["*.corp.example", "10.0.0.0/8", "a:80"])
 
 
 def test_a_refusal_says_which_address_why_and_what_permits_it() -> None:

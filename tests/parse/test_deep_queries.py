@@ -37,14 +37,14 @@ def took() -> dict[str, Any]:
 def test_a_query_ends_on_a_page_made_against_it(took: dict[str, Any], query: str, count: int | None) -> None:
     found, seconds = took[query]
     assert found == count
-    assert seconds < 1.0  # 0.05 here
+    assert seconds < 5.0  # 0.05 here; Lexbor takes hours
 
 
 @pytest.mark.parametrize(("what", "result"), [("extract", "x"), ("inside each", 0), ("too many", None)])
 def test_so_do_items_and_selections_in_elements(took: dict[str, Any], what: str, result: Any) -> None:
     found, seconds = took[what]
     assert found == result
-    assert seconds < 3.0  # 0.3 here
+    assert seconds < 20.0  # 0.3 here; ten times as much where the coverage of tests is measured
 
 
 def test_what_is_refused_says_what_to_do_and_is_answered_where_a_page_is_trusted() -> None:

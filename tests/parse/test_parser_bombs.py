@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from crawler import Page, Request, Spider, cpu_bound, run
-from crawler.errors import PageTooHeavy
+from crawler.errors import NoParseProcess, PageTooHeavy
 from crawler.fetch.canned import CannedFetcher
 from crawler.items.item import Item, css
+from crawler.parse.pool import ParsePool
 from crawler.parse.trial import Trial, try_out
 from crawler.response import Response, headers_of
 from crawler.testing.markup import SHAPES, TOO_HEAVY, bold_and_italic, nested
@@ -90,6 +91,50 @@ async def test_a_heavy_page_that_is_honest_is_parsed(body: bytes) -> None:
 async def test_a_page_that_takes_too_much_memory_is_refused() -> None:
     with pytest.raises(PageTooHeavy, match=r"64 MiB.*@cpu_bound"):
         await built(bold_and_italic())
+
+
+SCRIPT = """
+import asyncio
+from crawler import CannedFetcher, Spider, run
+
+print("begins")
+
+class Large(Spider):
+    name = "large"
+    start_urls = ["http://a.localhost/"]
+
+    def parse(self, page):
+        yield {"rows": len(page.css("tr"))}
+
+body = "<table>" + "<tr><td>1</td></tr>" * 40_000 + "</table>"
+print(list(run(Large, fetcher=CannedFetcher({"http://a.localhost/": body}), settings={"obey_robots": False})))
+"""
+
+
+@pytest.mark.parametrize("is_typed", [False, True], ids=["file", "standard input"])
+def test_a_script_without_a_main_guard_crawls_heavy_pages_and_begins_once(tmp_path: Path, is_typed: bool) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, "-" if is_typed else str(script)],
+        input=SCRIPT if is_typed else None,
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
+    )
+    assert done.stdout == "begins\n[{'rows': 40000}]\n", done.stderr
+
+
+async def test_where_no_process_can_be_started_a_page_is_judged_by_its_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def cannot(*_: object) -> None:
+        raise NoParseProcess("a parse process could not be started: it ended at once")
+
+    monkeypatch.setattr(ParsePool, "run", cannot)
+    assert (await built(b"<h1>long</h1>" + b"<p>x</p>" * 30_000)).css("h1::text").get() == "long"
+    with pytest.raises(PageTooHeavy, match="could not be tried"):
+        await built(nested("<div>", 30_000))
 
 
 async def test_when_many_pages_wait_for_their_trees_others_come_again_later() -> None:

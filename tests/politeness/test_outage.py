@@ -158,3 +158,14 @@ def test_sites_beyond_number_take_a_bounded_memory(monkeypatch: pytest.MonkeyPat
     for number in range(90, 100):
         outages.answered(f"http://h{number}.test", 1000)
     assert (len(outages._silent), len(outages._suspects)) == (0, 3)
+
+
+def test_a_machine_that_refuses_connections_was_reached() -> None:
+    outages = Outages(120.0)
+    for number in range(40):
+        missed = outages.missed(f"http://h{number}.test", number, "connect", float(number), 120.0, is_refusal=True)
+        assert missed is None
+    assert not outages.is_ours
+
+    outages.remember(A)
+    assert outages.missed(A, 50, "connect", 50.0, 120.0, is_refusal=True) == 1.0  # the site itself may be out

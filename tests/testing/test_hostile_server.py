@@ -20,9 +20,9 @@ import pytest
 import crawler
 from crawler.errors import FetchError, ParseProcessError
 from crawler.testing import server as serving
-from crawler.testing.attack import ANYWHERE, STORED, Attack, Visit, answer
+from crawler.testing.attack import ANYWHERE, STORED, TOO_HEAVY, Attack, Visit, answer
 from crawler.testing.hostile import FAMILIES, Hostile, main
-from crawler.testing.server import AttackServer
+from crawler.testing.server import COMMAND, LABELS, AttackServer
 
 ATTACKS = [attack for family in FAMILIES.values() for attack in family]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(crawler.__file__).parents[1])}
@@ -55,6 +55,7 @@ TABLE = {
         Attack("without end", _endless),
         Attack("its request", _tells_its_request),
         Attack("a robots.txt of its own", answer(b"Disallow: /"), place="/robots.txt"),
+        Attack("alone", _tells_its_request, alone=True),
         Attack("silence", lambda visit: visit.until_gone(), place=ANYWHERE),
     )
 }
@@ -124,6 +125,22 @@ async def test_an_attack_at_a_place_has_a_server_of_its_own() -> None:
         assert urlsplit(url).port != urlsplit(site.root).port
         assert (await said(url)).endswith(b"<p>hello</p>")
         assert (await said(f"{url}robots.txt")).endswith(b"Disallow: /")
+
+
+async def test_an_attack_alone_has_its_folder_at_a_server_of_its_own() -> None:
+    async with AttackServer(TABLE) as site:
+        url = site.url("alone")
+        parts = urlsplit(url)
+        assert (parts.port != urlsplit(site.root).port, parts.path) == (True, "/some/alone/")
+        assert (await said(url + "a/b")).endswith(f"a/b {url} {site.root}".encode())
+        assert (await said(url.replace("/some/alone/", "/robots.txt"))).startswith(b"HTTP/1.1 404 ")
+        assert (await said(f"{site.root}some/alone/")).startswith(b"HTTP/1.1 404 ")
+
+
+def test_no_attack_that_keeps_its_host_busy_shares_its_host() -> None:
+    for attack in ATTACKS:
+        if attack.ends in {"timeout", "connect", "disconnected", "http_503", TOO_HEAVY} or attack.linked == TOO_HEAVY:
+            assert attack.alone or attack.place, attack.name
 
 
 async def test_an_attack_anywhere_does_not_wait_for_a_request() -> None:
@@ -199,13 +216,17 @@ def test_it_is_served_from_a_terminal_until_ctrl_c() -> None:
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
     ) as running:
         assert running.stdout is not None
-        root = running.stdout.readline().strip()
+        root, labels, quick = (running.stdout.readline().strip() for _ in range(3))
         page = urllib.request.urlopen(root).read().decode()
         running.send_signal(signal.SIGINT)
         out, errors = running.communicate(timeout=20)
     assert ">gzip bomb</a>: body_too_large" in page
     assert "<h2>slow</h2>" not in page
     assert (running.returncode, out, errors) == (0, "", "")
+    assert labels == LABELS
+    assert COMMAND in quick
+    assert LABELS in page
+    assert COMMAND in page
 
 
 @pytest.mark.parametrize("mistake", [["nonsense"], ["--port", "99999"], ["--port", "x"]])
@@ -221,16 +242,20 @@ def test_its_own_memory_is_bounded() -> None:
     command = [sys.executable, "-m", "crawler.testing.hostile"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as running:
         assert running.stdout is not None
-        parts = urlsplit(running.stdout.readline().strip())
+        page = urllib.request.urlopen(running.stdout.readline().strip()).read().decode()
+        links = {unescape(name): urlsplit(url) for url, name in re.findall(r'<a href="([^"]*)">([^<]*)</a>', page)}
+        parts, chunked = links["an endless body"], links["an endless chunked body"]
         idle = _peak(running.pid)
         clients = [socket.create_connection((parts.hostname, parts.port)) for _ in range(10)]
         for client in clients:  # none of them reads
             client.sendall(b"GET /slow/an-endless-body/ HTTP/1.1\r\nHost: x\r\n\r\n")
-        with socket.create_connection((parts.hostname, parts.port)) as reader:
+        with socket.create_connection((chunked.hostname, chunked.port)) as reader:
             reader.sendall(b"GET /slow/an-endless-chunked-body/ HTTP/1.1\r\nHost: x\r\n\r\n")
             come = 0
             while come < 200_000_000:
-                come += len(reader.recv(1_000_000))
+                piece = reader.recv(1_000_000)
+                assert piece
+                come += len(piece)
         for client in clients:
             client.close()
         grown = _peak(running.pid) - idle

@@ -38,6 +38,28 @@ def test_a_clock_and_a_counter_are_none() -> None:
     assert news(*pages) == [True] + [False] * 5
 
 
+def test_what_describes_a_picture_or_the_page_is_news_and_keys_are_none() -> None:
+    frame = '<title>Photos</title><meta name="key" content="%s"><meta name="description" content="%s"><img alt="%s">x'
+    pages = [
+        (URL, frame % parts)
+        for parts in (
+            ("qwe", "a gallery", "a boat"),
+            ("rty", "a gallery", "a house at night"),
+            ("uio", "a gallery of cats", "a boat"),
+            ("pas", "a gallery", "a boat"),
+        )
+    ]
+
+    assert news(*pages) == [True, True, True, False]
+
+
+def test_what_stands_below_many_scripts_and_styles_is_read() -> None:
+    styles = "<style>" + "a{b:c}" * 20_000 + "</style>"
+    pages = [(URL, f"<title>Shop</title>{styles * 4}<p>{words}</p>") for words in ("a red chair", "a blue one")]
+
+    assert news(*pages) == [True, True]
+
+
 def test_many_numbers_are() -> None:
     dice = random.Random(1)
     pages = [
