@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Folders of tests that only compute: they run beside the others, which mostly wait.
+COMPUTING := fuzz http items parse politeness security traps urls
 
 .PHONY: demo test check format bench clean
 
@@ -12,7 +14,9 @@ demo: $(STAMP)  ## environment, installation, and a crawl of the bundled booksho
 
 test: $(STAMP)  ## environment, installation, and every test, with branch coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage run -m pytest -q $(COMPUTING:%=tests/%) > .computing.log 2>&1 & computing=$$!; \
+	$(BIN)/coverage run -m pytest $(COMPUTING:%=--ignore=tests/%); rest=$$?; \
+	wait $$computing; computed=$$?; cat .computing.log; exit $$((rest + computed))
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 
@@ -37,4 +41,4 @@ $(STAMP): pyproject.toml
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) .computing.log .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

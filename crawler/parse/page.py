@@ -173,7 +173,7 @@ class Page:
         :raises PageTooHeavy: it was made to take minutes or gigabytes, or looks as if it were
         """
         if self._tree is None:
-            if not self.is_light and not is_bearable(self.document):
+            if not self.is_light and not is_bearable(self.document, is_own=self.is_document):
                 raise PageTooHeavy(self.url, "its tree would take more than a second or 512 MiB, as its tags stand")
             self._tree = SizedTree(self.document)
             self._document = None  # which nobody needs any more

@@ -50,7 +50,9 @@ _ATTRIBUTE_BYTES = 90
 _ATTRIBUTE = rb"""
     (?: =[^\t\n\f\r\x20/>=]*+ | [^\t\n\f\r\x20/>=]++ )
     (?: [\t\n\f\r\x20]*+ = [\t\n\f\r\x20]*+ (?: "[^"]*+"? | '[^']*+'? | [^\t\n\f\r\x20>"'][^\t\n\f\r\x20>]*+ )? )?"""
-_ATTRIBUTES = rb"(?: [\t\n\f\r\x20/]++ | %b )*+" % _ATTRIBUTE
+_ATTRIBUTES = (
+    rb"(?: [\t\n\f\r\x20]++ [^\t\n\f\r\x20/>=]++ = \"[^\"]*+\" | [\t\n\f\r\x20/]++ | %b )*+" % _ATTRIBUTE
+)  # what is usual comes first: it says nothing that the rest does not
 """Up to the end of a tag, as the HTML Standard, 13.2.5.32 and further, reads it."""
 _TAGS = re.compile(
     rb"""<(?:
@@ -63,8 +65,10 @@ _TAGS = re.compile(
     % _ATTRIBUTES,
     re.VERBOSE,
 )
-_OPENING = re.compile(rb"<[a-zA-Z][^\t\n\f\r\x20/>]*+" + _ATTRIBUTES, re.VERBOSE)
+_OPENING = re.compile(rb"<[a-zA-Z][^\t\n\f\r\x20/>]*+(?=[\t\n\f\r\x20/])" + _ATTRIBUTES, re.VERBOSE)
+"""Tags that have attributes."""
 _EACH_ATTRIBUTE = re.compile(_ATTRIBUTE, re.VERBOSE)
+_LETTER = re.compile(rb"<[a-zA-Z]")
 _MARKED = re.compile(
     rb"<([bisuBISU]|[bcefnsthBCEFNSTH][iomteIOMTE][a-zA-Z]{0,13}+)(?=[\t\n\f\r\x20/>])(%b)" % _ATTRIBUTES, re.VERBOSE
 )
@@ -92,6 +96,8 @@ _COPIED = b"selectedcontent"
 _SPECIAL = frozenset((b"option", _COPIED)) | _BARRIERS | _RAW | _DOUBTFUL
 _MARKS = {name: re.compile(rb"</" + name + rb"(?=[\t\n\f\r />])", re.IGNORECASE) for name in _RAW}
 """The end tags of raw text."""
+_ENDS = re.compile(rb"</|-->|]]>")
+"""What a raw text, a comment or a section of CDATA may end with."""
 _COMMENT, _COMMENT_END, _CDATA_END = re.compile(rb"<!--"), re.compile(rb"-->"), re.compile(rb"]]>")
 _ALIKE = 3
 """Formatting elements that are remembered of one kind, attributes included. The Standard's "Noah's Ark"."""
@@ -99,6 +105,8 @@ _ALIKE = 3
 
 _WIDE = 128
 """Bytes of attributes up to which it does not matter how many they are."""
+_OFTEN = 4
+"""Times that all bytes may be read for tags in tags."""
 _ENOUGH = 25_000
 """Attributes of one tag that are far too many."""
 
@@ -119,7 +127,7 @@ _UNBEARABLE = Weight(inf, 0)
 def is_light(document: bytes) -> bool:
     """Whether the tree of *document*, in UTF-8, can be built here and now; if not, it may still be an honest one.
 
-    Takes 0.3 µs/kB for what is short, as most pages are; 15 ms at most.
+    Takes 0.3 µs/kB up to 24 kB, 4 µs/kB of what is longer, which is about what parsing takes; 15 ms at most.
     """
     length = len(document)
     if length <= _TINY or length > _LONG:
@@ -134,26 +142,39 @@ def is_light(document: bytes) -> bool:
     return weight(document).is_within(LIGHT_SECONDS, LIGHT_BYTES)
 
 
-def is_bearable(document: bytes) -> bool:
-    """Whether its tree can be built where nobody has tried it: in a user's test, or of what does not say to be HTML."""
+def is_bearable(document: bytes, *, is_own: bool = False) -> bool:
+    """Whether its tree can be built where nobody has tried it: of what does not say to be HTML, or, *is_own*, in a test
+    that its reader wrote."""
     memory = BEARABLE_BYTES + _BYTES_PER_BYTE * len(document)
-    return weight(document, BEARABLE_SECONDS, memory).is_within(BEARABLE_SECONDS, memory)
+    return weight(document, BEARABLE_SECONDS, memory, may_hide=not is_own).is_within(BEARABLE_SECONDS, memory)
 
 
-def weight(document: bytes, seconds: float = LIGHT_SECONDS, memory: int = LIGHT_BYTES) -> Weight:
-    """The cost of the tree of *document*, in UTF-8; read no further than to where it passes *seconds* or *memory* (bytes)."""
-    scale = _Scale(document)
+def weight(
+    document: bytes, seconds: float = LIGHT_SECONDS, memory: int = LIGHT_BYTES, *, may_hide: bool = True
+) -> Weight:
+    """The cost of the tree of *document*, in UTF-8; read no further than to where it passes *seconds* or *memory* (bytes).
+
+    :param may_hide: what can be read in two ways, so that one hides tags, is too heavy: old pages have such scripts, too
+    """
+    scale = _Scale(document, may_hide=may_hide)
     scale.read(seconds, memory)
     return Weight(scale.seconds, scale.bytes)
 
 
 def _estimate(document: bytes, tags: int) -> Weight:
     """The most that so many tags can cost, whatever their order: found in a fifth of the time, and enough for most."""
-    alike = Counter([(name.lower(), attributes) for name, attributes in _MARKED.findall(document)])
+    found, marked = _OPENING.findall(document), _MARKED.findall(document)
+    if b"".join(found).count(b"<") > len(found):  # one in another
+        both = _overlapping(document)
+        if both is None:
+            return _UNBEARABLE
+        found, marked = both
+    alike = Counter(marked)
     if len(alike) * tags * _CLONE_BYTES > LIGHT_BYTES:
         return _UNBEARABLE
     count, clone, roots = 0, 0, 0
-    for (name, attributes), number in alike.items():
+    for (written, attributes), number in alike.items():
+        name = written.lower()
         if name in _FORMATTING:
             count += min(number, _ALIKE)
             clone += min(number, _ALIKE) * _clone_bytes(attributes)
@@ -161,12 +182,29 @@ def _estimate(document: bytes, tags: int) -> Weight:
             roots += number * _count(attributes)
         elif name == _COPIED:
             return _UNBEARABLE
-    wide = [(len(tag), _count(tag)) for tag in _OPENING.findall(document) if len(tag) > _WIDE]
+    wide = [(len(tag), _count(tag)) for tag in found if len(tag) > _WIDE]
     widest = max([_ATTRIBUTE_BYTES * count + 2 * length for length, count in wide], default=0)
     anchor = _CLONE_BYTES + max(widest, _ATTRIBUTE_BYTES * _WIDE // 3)  # of them only one is open
     steps = tags * tags + roots * roots + sum([count * count for _, count in wide])
     seconds = tags * (_TAG + (count + 1) * _CLONE) + steps * _STEP / 2
     return Weight(seconds, 20 * len(document) + tags * (_TAG_BYTES + clone + anchor))
+
+
+def _overlapping(document: bytes) -> tuple[list[bytes], list[tuple[bytes, bytes]]] | None:
+    """What ``_OPENING`` and ``_MARKED`` find at every ``<``: in a comment or a text, what looks like a tag may have others
+    in its attributes, which are those that count. None: the bytes would have to be read too often.
+    """
+    found, marked = [], []
+    room = _OFTEN * len(document)
+    for letter in _LETTER.finditer(document):
+        if tag := _OPENING.match(document, letter.start()):
+            found.append(tag[0])
+            room -= len(tag[0])
+            if room < 0:
+                return None
+        if mark := _MARKED.match(document, letter.start()):
+            marked.append((mark[1], mark[2]))
+    return found, marked
 
 
 class _Scope:
@@ -183,8 +221,9 @@ class _Scope:
 class _Scale:
     """What was read so far."""
 
-    def __init__(self, document: bytes) -> None:
+    def __init__(self, document: bytes, *, may_hide: bool) -> None:
         self._document = document
+        self._may_hide = may_hide
         self._open: list[bytes] = []
         """No fewer than the elements that are open, but for those that are in ``_formatted``."""
         self._scopes = [_Scope()]
@@ -213,6 +252,8 @@ class _Scale:
         """Read up to the end of the next raw text. None: there is nothing more to read."""
         for tag in _TAGS.finditer(self._document, position):
             opens, attributes, closes, cdata = tag.groups()
+            if self._may_hide and tag.start() < self._doubtful_until and _ENDS.search(tag[0], 2):
+                self.seconds = inf  # the text that it may stand in may end in it, and tags begin that it hides
             self.seconds += _TAG + (len(self._open) + self._formatted) * _STEP + self._formatted * _CLONE
             self.bytes += _TAG_BYTES + self._clone_bytes
             if self.seconds > seconds or self.bytes > memory:
@@ -340,7 +381,10 @@ class _Scale:
 
 def _count(attributes: bytes) -> int:
     """How many there are, up to ``_ENOUGH``. A name that comes again is compared, but not kept."""
-    found = [match[0] for match in islice(_EACH_ATTRIBUTE.finditer(attributes), _ENOUGH)]
+    if len(attributes) <= _ENOUGH:
+        found = _EACH_ATTRIBUTE.findall(attributes)
+    else:
+        found = [match[0] for match in islice(_EACH_ATTRIBUTE.finditer(attributes), _ENOUGH)]
     if len(found) < _WIDE:
         return len(found)
     names = {(one[:1] + one[1:].partition(b"=")[0]).rstrip().lower() for one in found}
