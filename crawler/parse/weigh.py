@@ -65,8 +65,8 @@ _TAGS = re.compile(
     % _ATTRIBUTES,
     re.VERBOSE,
 )
-_OPENING = re.compile(rb"<[a-zA-Z][^\t\n\f\r\x20/>]*+(?=[\t\n\f\r\x20/])" + _ATTRIBUTES, re.VERBOSE)
-"""Tags that have attributes."""
+_OPENING = re.compile(rb"<[a-zA-Z][^\t\n\f\r\x20/>]*+" + _ATTRIBUTES, re.VERBOSE)
+"""Tags that open. Those without attributes, too: to look for others would read a name without an end again and again."""
 _EACH_ATTRIBUTE = re.compile(_ATTRIBUTE, re.VERBOSE)
 _LETTER = re.compile(rb"<[a-zA-Z]")
 _MARKED = re.compile(

@@ -42,6 +42,7 @@ def test_every_seed_is_taken() -> None:
             check(target, [source.seeds[at % len(source.seeds)] for source in target.sources])
 
 
+@pytest.mark.timeout(600)  # 5 s, where nothing else runs
 def test_what_is_canonical_stays_so_for_100_000_urls() -> None:
     wrong: list[str] = []
     seconds_of(lambda: wrong.extend(_unstable(100_000)))

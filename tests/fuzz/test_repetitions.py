@@ -39,7 +39,7 @@ MOST = 3.0
 """Seconds of processor time for them: nothing takes a third of it, on a machine that has others to serve."""
 GROWTH = 3.0
 """How much longer twice as many may take."""
-NOTICEABLE = 0.05
+NOTICEABLE = 0.1
 """Seconds. What takes less is not compared."""
 
 URL = "http://a.example/b/c?d"
