@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -98,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("families", nargs="*", metavar="FAMILY", help=f"some of: {', '.join(FAMILIES)} (default: all)")
     parser.add_argument("--port", type=int, default=0, help="of the page of links (default: any free one)")
     options = parser.parse_args(argv)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is begun deaf to it
     try:
         with Hostile(options.families, options.port) as site, suppress(KeyboardInterrupt):
             print(site.root, LABELS, _QUICK, sep="\n", flush=True)
