@@ -86,6 +86,15 @@ class Outcome(msgspec.Struct, gc=False):
     """Fingerprint and URL of what was found on this page and is past ``max_depth``."""
 
 
+class Ending(msgspec.Struct, frozen=True):
+    """That a crawl ended, as its outputs are told."""
+
+    reason: str
+    """``complete``, ``interrupted`` ..."""
+    at: float
+    """Unix time."""
+
+
 class Tally(msgspec.Struct):
     """What a job has counted, over all its runs. *pages*, *items* and *rejects* are those of committed outcomes."""
 

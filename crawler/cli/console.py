@@ -16,6 +16,8 @@ from crawler.cli.text import bytes_in_words, count, one_line, say, seconds_in_wo
 from crawler.engine.crawl import Crawl, Output, Report
 from crawler.engine.stats import Stats
 from crawler.errors import OutputClosed, SinkError, StoreError
+from crawler.export.compare import Counts
+from crawler.export.dataset import Dataset
 from crawler.export.logs import InertFormatter
 from crawler.export.sink import LazySink
 from crawler.frontier.job import Overview
@@ -199,7 +201,9 @@ class Console:
             f"({stats.pages / max(stats.seconds, 1e-6):.1f} pages/s, {bytes_in_words(stats.bytes)})"
         )
         for output in outputs[:-1]:
-            self._say(f"  dataset   {_shown(output.name)} ({_size(output.name, stats.items)})")
+            self._say(f"  dataset   {_shown(output.name)} ({_size(output, stats.items)})")
+            if isinstance(output, Dataset) and output.changes is not None and output.comparison is not None:
+                self._say(f"  changes   {_shown(str(output.comparison.changes))} ({_changes(output.changes)})")
         if stats.cached:
             self._say(f"  cached    {count(stats.cached, 'answer')} out of the HTTP cache")
         self._say_rejects(stats, outputs[-1])
@@ -300,7 +304,18 @@ def _shown(name: str) -> str:
     return shorter if len(shorter) < len(name) else name
 
 
-def _size(name: str, items: int) -> str:
-    path = Path(name)
-    size = f", {bytes_in_words(path.stat().st_size)}" if name != "-" and path.is_file() else ""
-    return f"{count(items, 'item')}{size}"
+def _size(output: Output, emitted: int) -> str:
+    """What there is of *output*, of so many items *emitted*."""
+    files = output.files if isinstance(output, Dataset) else [Path(output.name)]
+    items = output.items if isinstance(output, Dataset) else None
+    words = [count(emitted if items is None else items, "item")]
+    if len(files) != 1:
+        words[0] += f" in {count(len(files), 'file')}"
+    if items is not None and items < emitted:
+        words.append(f"{emitted - items:,} of {emitted:,} gave way to others of the same key")
+    sizes = [path.stat().st_size for path in files if path.is_file()]
+    return ", ".join(words + ([bytes_in_words(sum(sizes))] if sizes else []))
+
+
+def _changes(counts: Counts) -> str:
+    return f"{counts.added:,} added, {counts.changed:,} changed, {counts.gone:,} gone, {counts.same:,} the same"

@@ -1,4 +1,4 @@
-"""A table's sink: exact whatever happens to the crawl, and never in the way of what was there before."""
+"""A dataset that is made at the end: exact whatever happens to the crawl, and never in the way of what was there before."""
 
 import csv
 import json
@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from crawler.errors import OutputError, SinkError
-from crawler.export import table as table_module
+from crawler.export import made as made_module
+from crawler.export.formats import FORMATS, format_of
+from crawler.export.made import Blueprint, MadeSink, is_made, make
 from crawler.export.sink import Mode
-from crawler.export.table import TableSink, committed_file, discard_spools, is_made, is_table, make_table, spool_of
+from crawler.export.spool import discard_spools, spool_of
+from crawler.export.template import Template
 from crawler.outcome import Record
 
 FIRST = [Record(b'{"n":%d}' % number) for number in range(3)]
@@ -37,8 +40,12 @@ def job(tmp_path: Path) -> Path:
     return folder
 
 
-def sink_at(path: Path, job: Path | None, mode: Mode = "new", *, syncs: bool = False) -> TableSink:
-    return TableSink(path, spool_of(path, job), mode, syncs=syncs, is_safe=True, keeps=job is not None)
+def blueprint_at(path: Path, job: Path | None, *, syncs: bool = False) -> Blueprint:
+    return Blueprint(Template(str(path)), format_of(path.name), spool_of(str(path), job), syncs=syncs)
+
+
+def sink_at(path: Path, job: Path | None, mode: Mode = "new", *, syncs: bool = False) -> MadeSink:
+    return MadeSink(blueprint_at(path, job, syncs=syncs), mode, keeps=job is not None)
 
 
 def cells(path: Path) -> list[list[str]]:
@@ -50,17 +57,17 @@ def names(folder: Path) -> list[str]:
     return sorted(file.name for file in folder.iterdir())
 
 
-async def ended(sink: TableSink, *groups: list[Record], position: int | None = None) -> int:
+async def ended(sink: MadeSink, *groups: list[Record], position: int | None = None) -> int:
     """The position at which it ended, in good order."""
     reached = await sink.open(position)
     for group in groups:
         reached = await sink.append(group)
-    await sink.finish()
+    await sink.make()
     await sink.close()
     return reached
 
 
-async def killed(sink: TableSink, *groups: list[Record], position: int | None = None) -> int:
+async def killed(sink: MadeSink, *groups: list[Record], position: int | None = None) -> int:
     """The position after the first of *groups*; the others were never committed."""
     reached = [await sink.open(position)]
     for group in groups:
@@ -76,11 +83,10 @@ async def test_a_table_is_there_when_the_crawl_ends(path: Path, job: Path, syncs
     await sink.append(FIRST)
     assert path.read_bytes() == b""
     await sink.append(SECOND)
-    await sink.finish()
+    await sink.make()
     await sink.close()
     assert cells(path) == WHOLE
     assert names(path.parent) == ["items.csv"]
-    assert sink.name == str(path)
 
 
 async def test_without_a_job_nothing_else_stays(path: Path) -> None:
@@ -88,7 +94,7 @@ async def test_without_a_job_nothing_else_stays(path: Path) -> None:
     await sink.open()
     await sink.append(FIRST)
     assert names(path.parent) == ["items.csv", "items.csv.part"]
-    await sink.finish()
+    await sink.make()
     await sink.close()
     assert names(path.parent) == ["items.csv"]
 
@@ -104,7 +110,7 @@ async def test_without_a_job_the_records_of_a_crawl_that_died_are_not_replaced(p
 
 
 async def test_wherever_an_append_was_torn_the_table_is_exact(path: Path, job: Path) -> None:
-    spool = spool_of(path, job)
+    spool = spool_of(str(path), job)
     position = await killed(sink_at(path, job), FIRST, LOST)
     whole = spool.read_bytes()
 
@@ -114,11 +120,11 @@ async def test_wherever_an_append_was_torn_the_table_is_exact(path: Path, job: P
         assert cells(path) == WHOLE
 
 
-STEPS = ["fields_of", "write_table", "_open_new", "os.utime", "os.replace", "sync_names", "os.fsync", "os.chmod"]
+STEPS = ["kept", "_shares", "_make_file", "_clear", "os.utime", "os.replace", "sync_names", "os.fsync", "os.chmod"]
 
 
 @pytest.mark.parametrize(
-    ("step", "is_after"), [*((step, False) for step in STEPS), *((step, True) for step in STEPS if step != "_open_new")]
+    ("step", "is_after"), [(step, is_after) for step in STEPS for is_after in (False, True)]
 )
 async def test_wherever_the_making_dies_there_is_the_earlier_table_or_the_new_one(
     path: Path, job: Path, monkeypatch: pytest.MonkeyPatch, step: str, is_after: bool
@@ -129,12 +135,12 @@ async def test_wherever_the_making_dies_there_is_the_earlier_table_or_the_new_on
     await sink.open(first)
     position = await sink.append(SECOND)
     with monkeypatch.context() as patched:
-        owner: Any = os if step.startswith("os.") else table_module
+        owner: Any = os if step.startswith("os.") else made_module
         name = step.removeprefix("os.")
         patched.setattr(owner, name, dying(getattr(owner, name), is_after=is_after))
         patched.setattr(Path, "unlink", lambda *_, **__: None)  # nobody tidies up after a SIGKILL
         with pytest.raises(Killed):
-            await sink.finish()
+            await sink.make()
     await sink.close()
     assert cells(path) in (before, WHOLE)
 
@@ -159,7 +165,7 @@ async def test_an_earlier_table_is_there_until_the_new_one_is(path: Path, job: P
     await sink.open()
     await sink.append(FIRST)
     assert path.read_text() == "old\n1\n"
-    await sink.finish()
+    await sink.make()
     await sink.close()
     assert cells(path) == [["n"], ["0"], ["1"], ["2"]]
 
@@ -249,9 +255,9 @@ async def test_a_table_that_cannot_be_written_is_an_error_that_a_resume_mends(
     await sink.open()
     position = await sink.append(FIRST)
     with monkeypatch.context() as patched:
-        patched.setattr(table_module, "write_table", dying_of_a_full_disk)
+        patched.setattr(made_module, "write_table", dying_of_a_full_disk)
         with pytest.raises(SinkError, match=r"cannot write .*items\.csv: No space left on device"):
-            await sink.finish()
+            await sink.make()
     await sink.close()
     assert names(path.parent) == ["items.csv"]
     await ended(sink_at(path, job, "overwrite"), SECOND, position=position)
@@ -266,9 +272,9 @@ async def test_a_spool_that_is_damaged_is_told(path: Path, job: Path) -> None:
     sink = sink_at(path, job)
     await sink.open()
     await sink.append(FIRST)
-    spool_of(path, job).write_bytes(b"{torn")
+    spool_of(str(path), job).write_bytes(b"{torn")
     with pytest.raises(SinkError, match="is damaged"):
-        await sink.finish()
+        await sink.make()
     await sink.close()
 
 
@@ -291,7 +297,7 @@ async def test_nobody_can_read_a_new_table_who_could_not_read_the_one_that_it_re
     def write_table(lines: Any, fields: Any, file: Any, *, is_safe: bool) -> None:
         modes.append(os.fstat(file.fileno()).st_mode & 0o777)
 
-    monkeypatch.setattr(table_module, "write_table", write_table)
+    monkeypatch.setattr(made_module, "write_table", write_table)
     await ended(sink_at(path, job, "overwrite"), FIRST)
     assert modes == [0o600]
 
