@@ -21,7 +21,7 @@ from crawler.engine.remote import prepare, work
 from crawler.engine.stats import Stats
 from crawler.engine.worker import EngineOptions, Stages
 from crawler.errors import ConfigError, OutputError, SpiderLoadError, UsageError
-from crawler.export.formats import Format, JsonLines, ending_of, format_of
+from crawler.export.formats import Growing, JsonLines, Made, ending_of, format_of
 from crawler.export.sink import ExportOptions, FileSink, LazySink, Mode, StdoutSink, is_special, refuse_existing
 from crawler.export.table import TableSink, is_table, spool_of
 from crawler.fetch.cache_options import CacheOptions, cache_path
@@ -198,7 +198,7 @@ def build_outputs(
     for name in distinct.values():
         path = Path(name)
         if name == "-":
-            outputs.append(StdoutSink(format_of(name), stdout))
+            outputs.append(StdoutSink(JsonLines(), stdout))
         elif is_special(path):
             if is_table(name):
                 raise OutputError(
@@ -219,9 +219,9 @@ def build_outputs(
     return outputs
 
 
-def _in_file(path: Path, form: Format, mode: Mode, options: ExportOptions, job: Path | None) -> Output:
+def _in_file(path: Path, form: Growing | Made, mode: Mode, options: ExportOptions, job: Path | None) -> Output:
     syncs = options.durability == "power"
-    if not form.is_table:
+    if not form.is_made:
         return FileSink(path, form, mode, syncs=syncs)
     spool = spool_of(path, job)
     return TableSink(path, spool, mode, syncs=syncs, is_safe=options.csv_safe, keeps=job is not None)

@@ -24,8 +24,8 @@ from typing import Any
 import msgspec
 
 from crawler.errors import OutputError, SinkError
-from crawler.export.csv import NotATable, fields_of, read_table, write_table
-from crawler.export.formats import FORMATS, JsonLines, ending_of
+from crawler.export.csv import fields_of, read_table, write_table
+from crawler.export.formats import FORMATS, JsonLines, NotReadable, NotWritable, ending_of
 from crawler.export.sink import FileSink, Mode, claim, make_folders, refuse_existing, sync_names, why
 from crawler.outcome import Record
 
@@ -37,7 +37,7 @@ _GROUP = 10_000
 def is_table(name: str) -> bool:
     """Whether the ending of *name* is that of a table."""
     form = FORMATS.get(ending_of(name))
-    return form is not None and form.is_table
+    return form is not None and form.is_made
 
 
 def spool_of(table: Path, job: Path | None) -> Path:
@@ -142,7 +142,7 @@ class TableSink:
                 lines = read_table(file, is_safe=self._is_safe)
                 while group := await asyncio.to_thread(_next_group, lines):
                     reached = await self._spool.append([Record(line) for line in group])
-        except NotATable as error:
+        except (NotReadable, NotWritable) as error:
             raise OutputError(f"{self._path} is no CSV that could be added to: {error}") from None
         except (OSError, SinkError) as error:
             raise OutputError(f"cannot take over {self._path}: {error}") from error
@@ -162,7 +162,7 @@ def make_table(path: Path, spool: Path, *, syncs: bool, is_safe: bool) -> None:
                 os.chmod(made, target.stat().st_mode & 0o777)
             try:
                 write_table(lines, _fields(spool), file, is_safe=is_safe)
-            except NotATable as error:
+            except (NotReadable, NotWritable) as error:
                 raise OutputError(f"{error}: a CSV has as many columns. The items are whole in {spool}") from None
             file.flush()
             written = os.fstat(lines.fileno()).st_mtime_ns
