@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from crawler.api import CrawlResult, crawl, run
     from crawler.errors import CrawlerError, FetchError, SelectorError, SpiderError, UsageError
     from crawler.fetch.canned import CannedFetcher
-    from crawler.items.item import Item, css
+    from crawler.items.item import Item
+    from crawler.items.rules import css
+    from crawler.items.types import Url
     from crawler.outcome import Failure
     from crawler.parse.feed import Feed, FeedEntry
     from crawler.parse.page import Page
@@ -46,11 +48,12 @@ _HOMES = {
     "SitemapEntry": "crawler.parse.sitemap",
     "Spider": "crawler.spider",
     "SpiderError": "crawler.errors",
+    "Url": "crawler.items.types",
     "UsageError": "crawler.errors",
     "canonicalization_step": "crawler.urls.canonical",
     "cpu_bound": "crawler.spider",
     "crawl": "crawler.api",
-    "css": "crawler.items.item",
+    "css": "crawler.items.rules",
     "run": "crawler.api",
 }
 
@@ -72,6 +75,7 @@ __all__ = [
     "SitemapEntry",
     "Spider",
     "SpiderError",
+    "Url",
     "UsageError",
     "canonicalization_step",
     "cpu_bound",

@@ -22,6 +22,7 @@ from crawler.engine.stats import Stats
 from crawler.errors import UsageError
 from crawler.export.sink import MemorySink, Mode, NullSink, StreamSink
 from crawler.fetch.fetcher import Fetcher
+from crawler.items.keys import settled
 from crawler.jobs import Wish, planned
 from crawler.outcome import Record
 from crawler.spider import Spider
@@ -44,7 +45,8 @@ class CrawlResult(Sequence[Any]):
         self, items: list[Any], rejects: list[dict[str, Any]], report: Report
     ) -> None:  # Any: the spider's own item types, and what they held
         self.items = items
-        """The items, in the order in which they were saved; empty if an output was named."""
+        """The items, in the order in which they were saved; empty if an output was named. Of those of one key there is
+        one, the last or the first, as their class has it: ``stats.items`` counts them all."""
         self.rejects = rejects
         """The items that failed their type: ``url item_type field reason values``; empty if an output was named."""
         self.report = report
@@ -80,7 +82,8 @@ class crawl:  # noqa: N801 (reads as a function at its call: async for item in c
 
     The settings are those of ``crawl books`` on the command line: config.toml, the spider's own, the environment,
     and *settings* over them. Leaving the loop early stops the crawl: pages that run are given up. Each iteration is
-    a crawl of its own; ``report`` tells, at its end, how it went.
+    a crawl of its own; ``report`` tells, at its end, how it went. Items come as they are saved, those whose key came before
+    or comes again among them: nothing is taken back.
 
     :param spider: a Spider class
     :param args: what ``-a key=value`` gives
@@ -179,7 +182,7 @@ def run(
         if not names:
             _tell_of_rejects(report)
         told = [msgspec.json.decode(record.data) for record in rejects.records]
-        return CrawlResult([_item_of(record) for record in items.records], told, report)
+        return CrawlResult([_item_of(record) for record in settled(items.records)], told, report)
 
     return run_loop(whole)
 

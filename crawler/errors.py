@@ -13,6 +13,7 @@ CrawlerError
 │   ├── ForgottenAwait        a callback handed over a coroutine that nobody awaited
 │   ├── WrongResult           a callback handed over something that is no item, Request, list or None
 │   ├── SelectorError         a CSS query that cannot be read
+│   ├── ItemDefinitionError   an Item class whose rules, types or key do not fit each other (a TypeError, too)
 │   └── MissingExtra          a feature whose optional library is not installed
 ├── FetchError                the web's fault: the URL is retried where that can help, then it is a failure
 │   ├── InvalidRequest  BlockedAddress  DNSFailed  ConnectFailed  TLSFailed
@@ -99,6 +100,13 @@ class WrongResult(SpiderError):
 
 class SelectorError(SpiderError):
     """A CSS query that the selector engine cannot read."""
+
+
+class ItemDefinitionError(SpiderError, TypeError):
+    """An ``Item`` class cannot mean what it says: the message names ``Class.field``, and what to write.
+
+    Raised when the class is defined, or, for types that are named before they exist, when it is first filled.
+    """
 
 
 class MissingExtra(SpiderError):

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from crawler.cli.filled import filled_in_words
 from crawler.cli.text import bytes_in_words, count, one_line, say, seconds_in_words, tamed
 from crawler.engine.crawl import Crawl, Output, Report
 from crawler.engine.stats import Stats
@@ -206,6 +207,7 @@ class Console:
                 self._say(f"  changes   {_shown(str(output.comparison.changes))} ({_changes(output.changes)})")
         if stats.cached:
             self._say(f"  cached    {count(stats.cached, 'answer')} out of the HTTP cache")
+        self._say_filled(stats)
         self._say_rejects(stats, outputs[-1])
         self._say_failures(stats)
         self._say_skipped(stats)
@@ -218,6 +220,10 @@ class Console:
             self._say("  why       " + _why_nothing(stats))
         if stats.pages and not (stats.items or stats.rejects):
             self._say("  no items  no callback gave one: do its selectors fit the pages?")
+
+    def _say_filled(self, stats: Stats) -> None:
+        for number, line in enumerate(filled_in_words(stats.filled)):
+            self._say(f"  {'filled' if number == 0 else '':<9} {line}")
 
     def _say_rejects(self, stats: Stats, rejects: Output) -> None:
         if not stats.rejects:

@@ -360,11 +360,11 @@ class Page:
 
     def extract(self, item_type: type[I]) -> I:
         """An item of that type, its fields filled from the page."""
-        return extract(item_type, self.tree, self.url)
+        return extract(item_type, self.tree, self.url, self.urljoin)
 
     def extract_all(self, item_type: type[I], css: str) -> list[I]:
         """An item for each element that *css* names, its fields filled from inside it."""
-        return [extract(item_type, node.raw, self.url) for node in self.css(css)]
+        return [extract(item_type, node.raw, self.url, self.urljoin) for node in self.css(css)]
 
     def __repr__(self) -> str:
         return f"<Page {self.status} {self.url}>"

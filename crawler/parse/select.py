@@ -14,7 +14,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from crawler.errors import PageTooHeavy, SelectorError
 from crawler.parse.deep import in_stages
-from crawler.parse.query import ATTR, DEEP_TEXT, ELEMENT, TEXT, Branch, compile_query, with_chains
+from crawler.parse.query import ATTR, DEEP_TEXT, ELEMENT, TEXT, Branch, compile_query, divided, with_chains
 
 _SPACE = regex.compile(r"\s+")
 _MANY = 250_000
@@ -182,33 +182,6 @@ def texts(root: LexborHTMLParser | LexborNode, query: str) -> list[str]:
     return [node.get() for node in _gather(root, compile_query(query))]
 
 
-def first_texts(root: LexborHTMLParser | LexborNode, query: str) -> list[str] | None:
-    """The first few of :func:`texts`, as can be had without searching the whole page. None: there are none at all."""
-    branches = compile_query(query)
-    if len(branches) > 1:
-        return []
-    branch = branches[0]
-    if not branch.css or (branch.risk and _staged(root, branch) is not None):
-        return []
-    try:
-        first = root.css_first(branch.css)
-    except SelectolaxError as error:
-        raise SelectorError(f"the CSS query {branch.css!r} cannot be read") from error
-    if first is None:
-        return None
-    if branch.kind != TEXT:
-        return [node.get() for node in _yield(first, branch)[:1]]
-    found: list[str] = []
-    child = first.first_child
-    while child is not None:
-        if child.is_text_node:
-            found.append(child.text_content or "")
-        elif child.css_first(branch.css) is not None:
-            break  # its texts come before what follows
-        child = child.next
-    return found
-
-
 def hrefs(root: LexborHTMLParser | LexborNode, query: str) -> list[str | None]:
     """The address that each element or attribute of *query* has; None for one that has none."""
     branches = compile_query(query)
@@ -237,14 +210,41 @@ def elements(root: LexborHTMLParser | LexborNode, branch: Branch) -> list[Lexbor
         return [] if node is None else [node]
     if len(branch.css) < _LONG and branch.css.isalpha() and isinstance(root, LexborHTMLParser):
         return root.tags(branch.css)  # a bare name, as in "a", needs no selector engine: 5 µs less on a page of 18 KB
-    is_easy = branch.risk == 0 or (branch.risk == 1 and getattr(root, "is_light", False))
-    if not is_easy and (staged := _staged(root, branch)) is not None:
+    if branch.risk and not _is_easy(root, branch) and (staged := _staged(root, branch)) is not None:
         return staged
     try:
         found: list[LexborNode] = root.css(branch.css)
     except SelectolaxError as error:
         raise SelectorError(f"the CSS query {branch.css!r} cannot be read") from error
     return _unique(found) if "," in branch.css else found
+
+
+def first_element(root: LexborHTMLParser | LexborNode, branch: Branch) -> LexborNode | None:
+    """The first of :func:`elements`, without a search of the whole tree where that can be spared.
+
+    :raises SelectorError: the query cannot be read
+    """
+    if not branch.css:
+        return next(iter(elements(root, branch)), None)
+    if branch.risk and not _is_easy(root, branch):
+        if isinstance(root, LexborHTMLParser) and (parts := divided(branch)) is not None:
+            outer = first_element(root, parts[0])
+            if outer is None:
+                return None
+            inner = outer.css_first(parts[1])  # no other one comes before the first in the first
+            if inner is not None and inner.mem_id != outer.mem_id:
+                return inner
+        if (staged := _staged(root, branch)) is not None:
+            return next(iter(staged), None)
+    try:
+        return root.css_first(branch.css)
+    except SelectolaxError as error:
+        raise SelectorError(f"the CSS query {branch.css!r} cannot be read") from error
+
+
+def _is_easy(root: LexborHTMLParser | LexborNode, branch: Branch) -> bool:
+    """Told without a look at the tree."""
+    return branch.risk == 0 or (branch.risk == 1 and getattr(root, "is_light", False))
 
 
 def _staged(root: LexborHTMLParser | LexborNode, branch: Branch) -> list[LexborNode] | None:
