@@ -17,7 +17,7 @@ from crawler.export import manifest as manifests
 from crawler.export.formats import FORMATS
 from crawler.export.manifest import SUFFIX, Manifest
 from crawler.export.read import is_dataset
-from crawler.export.statistics import Column, Statistics, flat
+from crawler.export.statistics import Column, Range, Statistics, flat
 from crawler.export.survey import FileFacts, Survey
 
 PROBLEMS = 1
@@ -26,8 +26,13 @@ _MOST_ROWS = 200
 """Fields that are shown. More are for --json."""
 _WIDEST_NAME = 28
 _WIDEST_VALUE = 24
-_COMMONEST = 3
+_COMMONEST = 4
+_OFTEN = 0.02
+"""Values that are rarer are not shown among the commonest ones."""
 _MOST_FILES = 10
+_WIDTH = 80
+"""Columns of a terminal that everybody has."""
+_BETWEEN = "  "
 
 
 class Found(NamedTuple):
@@ -186,7 +191,7 @@ def _table(statistics: Statistics) -> Iterator[str]:
             path = ""
         yield f"{path:<{name}}  {share:>{filled}}  {kinds:<{kind}}  {number:>{distinct}}  {extent}".rstrip()
         if common:
-            yield f"{'':<{name}}  {common}"
+            yield f"{'':<{name}}  {common}"[:_WIDTH].rpartition(_BETWEEN)[0]
     if len(rows) > _MOST_ROWS:
         yield f"and {count(len(rows) - _MOST_ROWS, 'more field')}: --json has them"
     if statistics.fields.others:
@@ -202,9 +207,10 @@ def _cells(column: Column, items: int) -> tuple[str, str, str, str, str]:
     top = [
         f"{_brief(value)} {_percent(times, column.seen)}"
         for value, times in column.commonest.top(_COMMONEST)
-        if not whole and times > column.seen / 100 + column.commonest.missed
+        if not whole and times > column.seen * _OFTEN + column.commonest.missed
     ]
-    return _percent(column.filled, max(items, column.seen)), kinds, number, _extent(column), ", ".join(top)
+    common = "".join([text + _BETWEEN for text in top])
+    return _percent(column.filled, max(items, column.seen)), kinds, number, _extent(column), common
 
 
 def _percent(part: int, whole: int) -> str:
@@ -218,12 +224,16 @@ def _percent(part: int, whole: int) -> str:
 def _extent(column: Column) -> str:
     parts = []
     if column.numbers is not None:
-        parts.append(f"{column.numbers.least:,.10g} .. {column.numbers.most:,.10g}")
+        parts.append(_between(column.numbers))
     if column.lengths is not None:
         unit = "elements" if column.kinds["array"] and not column.kinds["string"] else "characters"
-        least, most = column.lengths.least, column.lengths.most
-        parts.append(f"{least:,}{'' if least == most else f' .. {most:,}'} {unit}")
+        parts.append(f"{_between(column.lengths)} {unit}")
     return "; ".join(parts)
+
+
+def _between(extent: Range) -> str:
+    least, most = f"{extent.least:,.10g}", f"{extent.most:,.10g}"
+    return least if least == most else f"{least} .. {most}"
 
 
 def _brief(value: Any) -> str:  # Any: whatever JSON holds

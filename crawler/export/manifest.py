@@ -228,7 +228,8 @@ def examine(manifest: Manifest, folder: Path, survey: Survey) -> list[str]:
     if listed != manifest.items:
         problems.append(f"the manifest has {manifest.items:,} items, its files {listed:,}")
     if survey.misfits:
-        problems.append(f"{survey.misfits:,} records do not fit the schema; {survey.first_misfit}")
+        words = "record does not" if survey.misfits == 1 else "records do not"
+        problems.append(f"{survey.misfits:,} {words} fit the schema: {survey.first_misfit}")
     return problems
 
 
