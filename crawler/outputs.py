@@ -123,6 +123,7 @@ def _dataset(name: str, wanted: Wanted, types: ItemTypes, *, is_first: bool) -> 
         wanted.provenance if options.manifest else None,
         Comparison(wanted.update, changes_of(wanted.update, place)) if wanted.update is not None and is_first else None,
         folder_of(name) if is_remote(name) else None,
+        mode=wanted.mode,
         syncs=syncs,
     )
 

@@ -23,7 +23,7 @@ from crawler.export.remote import Remote, is_remote
 from crawler.export.made import Blueprint, MadeSink
 from crawler.export.read import is_as_text, lines_of
 from crawler.export.rotated import RotatedSink, is_rotated
-from crawler.export.sink import ExportOptions, FileSink, sync_names, why
+from crawler.export.sink import ExportOptions, FileSink, Mode, sync_names, why
 from crawler.export.spool import spool_of
 from crawler.export.template import Template, escaped
 from crawler.export.types import ItemTypes
@@ -51,6 +51,7 @@ class Dataset:
         comparison: Comparison | None = None,
         remote: str | None = None,
         *,
+        mode: Mode,
         syncs: bool,
     ) -> None:
         """
@@ -72,7 +73,10 @@ class Dataset:
         self._sink = sink
         self._types = types
         self._provenance = provenance
+        self._mode = mode
         self._syncs = syncs
+        self._there = Path(output.plain) if output.is_single else self.manifest
+        """What tells, by its name, whether the dataset is there already."""
         self._listed: Manifest | None = None
 
     @property
@@ -84,9 +88,11 @@ class Dataset:
         if position is not None:
             self._types.restore()
         if self.remote is not None:
-            await asyncio.to_thread(self.remote.check)
+            await asyncio.to_thread(self._look_there, self.remote, is_new=position is None)
         with suppress(OutputError):
             self._listed = await asyncio.to_thread(read, self.manifest)
+            if isinstance(self._sink, MadeSink):
+                self._sink.earlier = self._listed.types
         return await self._sink.open(position)
 
     async def append(self, records: Sequence[Record]) -> int:
@@ -158,6 +164,18 @@ class Dataset:
             path = folder / file.path
             if path not in self.files and path.is_file() and path.stat().st_size == file.bytes:
                 path.unlink()
+
+    def _look_there(self, folder: str, *, is_new: bool) -> None:
+        """See whether the dataset can be sent when it is made.
+
+        :raises OutputError: it cannot, or there is one already
+        """
+        there = Remote.parse(f"{folder}/{self._there.name}", os.environ)
+        there.check()
+        if is_new and self._mode == "append":
+            raise OutputError(f"{self.name}: --append adds to files on this machine; name another, or --overwrite")
+        if is_new and self._mode == "new" and there.exists():
+            raise OutputError(f"{self.name} exists already: --overwrite replaces it")
 
     def _upload(self, folder: str) -> None:
         root = self.manifest.parent

@@ -28,12 +28,13 @@ import msgspec
 
 from crawler.errors import OutputError, SinkError
 from crawler.export.fan import Share, fanned
-from crawler.export.formats import Growing, Made, Making, NotWritable
-from crawler.export.read import lines_of
+from crawler.export.formats import Growing, Made, Making, NotReadable, NotWritable
+from crawler.export.manifest import ItemType
 from crawler.export.rotated import Fullness
 from crawler.export.sink import FileSink, Mode, claim, make_folders, refuse_existing, sync_names, why
-from crawler.export.spool import UNTYPED, Kept, Spool, kept
+from crawler.export.spool import UNTYPED, Kept, Spool, kept, label
 from crawler.export.template import Template
+from crawler.items.keys import Keep, key_named
 from crawler.outcome import Record
 
 _GROUP = 10_000
@@ -155,6 +156,8 @@ class MadeSink:
         :param is_here: whether the files stay where they are made; else what is there counts for nothing
         """
         self.blueprint = blueprint
+        self.earlier: Mapping[str, ItemType] = {}
+        """The types of the items in the files that are there already, as far as a manifest tells them."""
         self._mode = mode
         self._schemas = schemas
         self._keeps = keeps
@@ -234,18 +237,31 @@ class MadeSink:
             try:
                 if not path.stat().st_size:
                     continue  # claimed, and nothing was made of it
-                lines = lines_of(path)
+                lines = self._earlier(path, item)
                 while group := await asyncio.to_thread(_next_group, lines):
-                    reached = await self._spool.append([self._earlier(line, item) for line in group])
+                    reached = await self._spool.append(group)
+            except NotReadable as error:
+                raise OutputError(f"{path} cannot be added to: {error}") from None
             except (OSError, SinkError) as error:
                 raise OutputError(f"cannot take over {path}: {error}") from error
         return reached
 
-    def _earlier(self, line: bytes, item: str) -> Record:
-        return Record(line)
+    def _earlier(self, path: Path, item: str) -> Iterator[Record]:
+        """What stands in the spool for the file *path*: an item of a known type as if it were emitted again."""
+        form, known = self.blueprint.form, self.earlier
+        name = item if item in known else next(iter(known)) if len(known) == 1 else ""
+        if not name:
+            take = cast(Made, form).take_over if form.is_made else None
+            lines = take(path, Making(is_safe=self.blueprint.is_safe)) if take is not None else form.read(path)
+            return map(Record, lines)
+        fields, keep = known[name].key, cast(Keep, known[name].keep)
+        key = key_named(name, fields, keep) if fields else None
+        return (
+            Record(label(name, keep, key.digest(line) if key is not None else None) + line) for line in form.read(path)
+        )
 
 
-def _next_group(lines: Iterator[bytes]) -> list[bytes]:
+def _next_group(lines: Iterator[Record]) -> list[Record]:
     return list(islice(lines, _GROUP))
 
 

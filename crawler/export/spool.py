@@ -20,7 +20,7 @@ from tempfile import gettempdir
 from crawler.errors import OutputError
 from crawler.export.formats import JsonLines
 from crawler.export.template import Template
-from crawler.items.keys import key_of
+from crawler.items.keys import Keep, key_of
 from crawler.outcome import Record
 
 ENDING = ".part"
@@ -45,17 +45,23 @@ class Spool:
 
     def _labelled(self, record: Record) -> Record:
         assert record.type is not None
-        label = self._labels.get(record.type)
-        if label is None:
-            label = self._labels[record.type] = f'"{record.type.__name__}"'.encode()
         key = key_of(record)
         if key is not None:
-            keep, digest = key
-            label = b'%b %b%b"' % (label[:-1], keep[0].upper().encode(), digest.hex().encode())
-        return Record(label + record.data)
+            return Record(label(record.type.__name__, *key) + record.data)
+        plain = self._labels.get(record.type)
+        if plain is None:
+            plain = self._labels[record.type] = label(record.type.__name__)
+        return Record(plain + record.data)
 
     def read(self, path: Path) -> Iterator[bytes]:
         return (line for _, line in entries(path))
+
+
+def label(name: str, keep: Keep = "last", digest: bytes | None = None) -> bytes:
+    """What stands before a record of the type *name*. *digest*: that of its key, if it has one."""
+    if digest is None:
+        return f'"{name}"'.encode()
+    return f'"{name} {"L" if keep == "last" else "F"}{digest.hex()}"'.encode()
 
 
 def spool_of(output: str, job: Path | None) -> Path:
@@ -109,9 +115,9 @@ class Kept:
     def __call__(self) -> Iterator[tuple[str, bytes]]:
         dropped = self._dropped
         last = len(dropped)
-        for number, (label, line) in enumerate(entries(self._spool)):
+        for number, (labelled, line) in enumerate(entries(self._spool)):
             if number >= last or not dropped[number]:
-                yield label.partition(" ")[0] or UNTYPED, line
+                yield labelled.partition(" ")[0] or UNTYPED, line
 
 
 def kept(spool: Path) -> Kept:
@@ -135,8 +141,8 @@ def kept(spool: Path) -> Kept:
 
 def _keys(spool: Path, types: set[str]) -> Iterator[tuple[bytes, int, bool]]:
     """Digest, line and whether the last one is kept, of each line with a key. All types are added to *types*."""
-    for number, (label, _) in enumerate(entries(spool)):
-        name, _, key = label.partition(" ")
+    for number, (labelled, _) in enumerate(entries(spool)):
+        name, _, key = labelled.partition(" ")
         types.add(name or UNTYPED)
         if key:
             yield bytes.fromhex(key[1:]), number, key[0] == "L"

@@ -13,7 +13,7 @@ import msgspec
 from crawler.errors import OutputError, SinkError
 from crawler.export.manifest import ItemType
 from crawler.export.sink import why
-from crawler.items.keys import key_fields, keep_of
+from crawler.items.keys import keep_of, key_fields
 from crawler.items.schema import schema_of
 from crawler.outcome import Record
 

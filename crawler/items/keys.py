@@ -60,9 +60,17 @@ def keyed(
     kept: Keep = keep or (inherited.keep if inherited is not None else "last")
     if not fields:
         return None
-    made = Key(fields, kept, b"%s\0[" % name.encode(), _reader(item_type, fields))
+    written = dict(zip(item_type.__struct_fields__, item_type.__struct_encode_fields__, strict=True))
+    made = msgspec.structs.replace(key_named(name, [written[field] for field in fields], kept), fields=fields)
     _KEYED.add(item_type)
     return made
+
+
+def key_named(name: str, fields: Sequence[str], keep: Keep) -> Key:
+    """The key of the type *name*, by what is known of it where its class is not at hand."""
+    parts = [(f"f{number}", msgspec.Raw, msgspec.Raw(b"null")) for number in range(len(fields))]
+    reader = msgspec.defstruct("KeyOnly", parts, rename={f"f{number}": field for number, field in enumerate(fields)})
+    return Key(tuple(fields), keep, b"%s\0[" % name.encode(), msgspec.json.Decoder(reader))
 
 
 def has_keyed_types() -> bool:
@@ -74,6 +82,12 @@ def key_fields(item_type: type) -> tuple[str, ...]:
     """The fields of its key, in the order in which it names them; empty if it has none."""
     key = getattr(item_type, "__key__", None)
     return key.fields if isinstance(key, Key) else ()
+
+
+def keep_of(item_type: type) -> Keep:
+    """Which item of those with one key is kept; ``last`` where there is no key."""
+    key = getattr(item_type, "__key__", None)
+    return key.keep if isinstance(key, Key) else "last"
 
 
 def key_of(record: Record) -> tuple[Keep, bytes] | None:
@@ -112,10 +126,3 @@ def _fields_of(name: str, key: object, item_type: type[msgspec.Struct]) -> tuple
             known = ", ".join(item_type.__struct_fields__) or "none"
             raise ItemDefinitionError(f"{name} has no field {field!r} to be its key; its fields are: {known}")
     return fields
-
-
-def _reader(item_type: type[msgspec.Struct], fields: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
-    written = dict(zip(item_type.__struct_fields__, item_type.__struct_encode_fields__, strict=True))
-    parts = [(f"f{number}", msgspec.Raw, msgspec.Raw(b"null")) for number in range(len(fields))]
-    names = {f"f{number}": written[field] for number, field in enumerate(fields)}
-    return msgspec.json.Decoder(msgspec.defstruct("KeyOnly", parts, rename=names))
