@@ -249,13 +249,14 @@ class MadeSink:
     def _earlier(self, path: Path, item: str) -> Iterator[Record]:
         """What stands in the spool for the file *path*: an item of a known type as if it were emitted again."""
         form, known = self.blueprint.form, self.earlier
-        name = item if item in known else next(iter(known)) if len(known) == 1 else ""
+        name = item or (next(iter(known)) if len(known) == 1 else "")
+        if not name and form.is_made and self.blueprint.output.is_single:
+            return map(Record, cast(Made, form).take_over(path, Making(is_safe=self.blueprint.is_safe)))
         if not name:
-            take = cast(Made, form).take_over if form.is_made else None
-            lines = take(path, Making(is_safe=self.blueprint.is_safe)) if take is not None else form.read(path)
-            return map(Record, lines)
-        fields, keep = known[name].key, cast(Keep, known[name].keep)
-        key = key_named(name, fields, keep) if fields else None
+            return map(Record, form.read(path))
+        kind = known.get(name, ItemType())
+        keep = cast(Keep, kind.keep)
+        key = key_named(name, kind.key, keep) if kind.key else None
         return (
             Record(label(name, keep, key.digest(line) if key is not None else None) + line) for line in form.read(path)
         )

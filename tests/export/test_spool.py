@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from crawler.errors import OutputError
@@ -26,8 +27,6 @@ class Plain(Item):
 
 
 def record(item: Item) -> Record:
-    import msgspec
-
     return Record(msgspec.json.encode(item), item, type(item))
 
 
