@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from crawler.api import CrawlResult, crawl, run
-    from crawler.errors import CrawlerError, FetchError, SelectorError, SpiderError, UsageError
+    from crawler.errors import CrawlerError, FetchError, FetchFailed, SelectorError, SpiderError, UsageError
     from crawler.fetch.canned import CannedFetcher
     from crawler.items.item import Item, css
     from crawler.outcome import Failure
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from crawler.parse.sitemap import SitemapEntry
     from crawler.request import Request
     from crawler.response import Response
-    from crawler.spider import Spider, cpu_bound
+    from crawler.spider import Spider, cpu_bound, step
     from crawler.urls.canonical import canonicalization_step
 
 __version__ = "0.1.0"
@@ -36,6 +36,7 @@ _HOMES = {
     "Feed": "crawler.parse.feed",
     "FeedEntry": "crawler.parse.feed",
     "FetchError": "crawler.errors",
+    "FetchFailed": "crawler.errors",
     "Item": "crawler.items.item",
     "Node": "crawler.parse.select",
     "Page": "crawler.parse.page",
@@ -52,6 +53,7 @@ _HOMES = {
     "crawl": "crawler.api",
     "css": "crawler.items.item",
     "run": "crawler.api",
+    "step": "crawler.spider",
 }
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "Feed",
     "FeedEntry",
     "FetchError",
+    "FetchFailed",
     "Item",
     "Node",
     "Page",
@@ -78,6 +81,7 @@ __all__ = [
     "crawl",
     "css",
     "run",
+    "step",
 ]
 
 

@@ -18,8 +18,8 @@ from crawler.discovery import nearest, own_traceback, source_of
 from crawler.engine.commit import CommitOptions, Committer, News
 from crawler.engine.crawl import Crawl, Output
 from crawler.engine.remote import prepare, work
+from crawler.engine.stages import EngineOptions, Stages
 from crawler.engine.stats import Stats
-from crawler.engine.worker import EngineOptions, Stages
 from crawler.errors import ConfigError, OutputError, SpiderLoadError, UsageError
 from crawler.export.formats import Format, JsonLines, ending_of, format_of
 from crawler.export.sink import ExportOptions, FileSink, LazySink, Mode, StdoutSink, is_special, refuse_existing

@@ -103,3 +103,5 @@ class Tally(msgspec.Struct):
     skipped_examples: dict[str, str] = {}
     rejected: dict[str, int] = {}
     cached: int = 0
+    dropped: dict[str, int] = {}
+    """Items that a step kept back, by its name."""

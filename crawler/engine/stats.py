@@ -49,6 +49,8 @@ class Stats(msgspec.Struct):
     """URLs that were never asked for, by reason."""
     rejected: Counter[str] = msgspec.field(default_factory=Counter)
     """Items that failed their type, by type, field and reason."""
+    dropped: Counter[str] = msgspec.field(default_factory=Counter)
+    """Items that a step kept back, by its name."""
     examples: dict[str, list[Failure]] = {}
     skipped_examples: dict[str, str] = {}
     traps: dict[str, None] = {}
@@ -74,6 +76,7 @@ class Stats(msgspec.Struct):
         for name in _SHARED:
             setattr(self, name, getattr(tally, name))
         self.skipped, self.rejected = Counter(tally.skipped), Counter(tally.rejected)
+        self.dropped = Counter(tally.dropped)
         self.skipped_examples = dict(tally.skipped_examples)
         self.pages = self.pages_before = tally.pages
         self.items, self.rejects, self.seconds_before = tally.items, tally.rejects, tally.seconds
@@ -87,6 +90,7 @@ class Stats(msgspec.Struct):
             setattr(tally, name, getattr(self, name))
         tally.seconds = self.seconds
         tally.skipped, tally.rejected, tally.skipped_examples = self.skipped, self.rejected, self.skipped_examples
+        tally.dropped = self.dropped
 
     def fail(self, failure: Failure) -> None:
         self.failures[failure.reason] += 1

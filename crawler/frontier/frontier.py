@@ -622,10 +622,8 @@ class Frontier:
         self._hand_out()
         if self._window.outside and self._window.may_scan(self._schedule.hosts):
             self._thin.set()
-        if self._seeding is not None and (self.waiting < _SEED_WINDOW or self.stopped is not None):
-            if not self._seeding.done():
-                self._seeding.set_result(None)
-            self._seeding = None
+        if self._seeding is not None:
+            self._draw_on()
         if self.stopped is None and not self._leased:
             if self.is_complete:
                 self.stopped = "complete"
@@ -637,6 +635,13 @@ class Frontier:
             self._call_reserves()
         elif self._within_budget():
             self._arm_timer()
+
+    def _draw_on(self) -> None:
+        """Let the next seeds come, if there is room for them, or if nobody wants them any more."""
+        if self._seeding is not None and (self.waiting < _SEED_WINDOW or self.stopped is not None):
+            if not self._seeding.done():
+                self._seeding.set_result(None)
+            self._seeding = None
 
     def _hand_out(self) -> None:
         workers = self._workers
