@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from crawler.api import CrawlResult, crawl, run
-    from crawler.errors import CrawlerError, FetchError, SelectorError, SpiderError, UsageError
+    from crawler.errors import CrawlerError, FetchError, FetchFailed, SelectorError, SpiderError, UsageError
     from crawler.fetch.canned import CannedFetcher
     from crawler.items.item import Item
     from crawler.items.rules import css
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from crawler.parse.sitemap import SitemapEntry
     from crawler.request import Request
     from crawler.response import Response
-    from crawler.spider import Spider, cpu_bound
+    from crawler.spider import Spider, cpu_bound, step
     from crawler.urls.canonical import canonicalization_step
 
 __version__ = "0.1.0"
@@ -38,6 +38,7 @@ _HOMES = {
     "Feed": "crawler.parse.feed",
     "FeedEntry": "crawler.parse.feed",
     "FetchError": "crawler.errors",
+    "FetchFailed": "crawler.errors",
     "Item": "crawler.items.item",
     "Node": "crawler.parse.select",
     "Page": "crawler.parse.page",
@@ -55,6 +56,7 @@ _HOMES = {
     "crawl": "crawler.api",
     "css": "crawler.items.rules",
     "run": "crawler.api",
+    "step": "crawler.spider",
 }
 
 __all__ = [
@@ -65,6 +67,7 @@ __all__ = [
     "Feed",
     "FeedEntry",
     "FetchError",
+    "FetchFailed",
     "Item",
     "Node",
     "Page",
@@ -82,6 +85,7 @@ __all__ = [
     "crawl",
     "css",
     "run",
+    "step",
 ]
 
 

@@ -17,8 +17,8 @@ from crawler.discovery import nearest, own_traceback, source_of
 from crawler.engine.commit import CommitOptions, Committer, News
 from crawler.engine.crawl import Crawl, Output
 from crawler.engine.remote import prepare, work
+from crawler.engine.stages import EngineOptions, Stages
 from crawler.engine.stats import Stats
-from crawler.engine.worker import EngineOptions, Stages
 from crawler.errors import SpiderLoadError, UsageError
 from crawler.export.sink import ExportOptions
 from crawler.fetch.cache_options import CacheOptions, cache_path

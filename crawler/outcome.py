@@ -127,3 +127,5 @@ class Tally(msgspec.Struct):
     cached: int = 0
     filled: dict[str, Filled] = {}
     """By type of item; those of committed outcomes."""
+    dropped: dict[str, int] = {}
+    """Items that a step kept back, by its name."""

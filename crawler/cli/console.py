@@ -226,6 +226,8 @@ class Console:
             self._say(f"  {'filled' if number == 0 else '':<9} {line}")
 
     def _say_rejects(self, stats: Stats, rejects: Output) -> None:
+        for step, times in stats.dropped.most_common():
+            self._say(f"  dropped   {count(times, 'item')} by {step}")
         if not stats.rejects:
             return
         where = f" in {_shown(rejects.name)}" if isinstance(rejects, LazySink) else ""

@@ -14,10 +14,11 @@ from typing import Any, Protocol, runtime_checkable
 import msgspec
 
 from crawler.discovery import own_traceback
-from crawler.engine.callback import is_cancellation
 from crawler.engine.commit import Sink
+from crawler.engine.harvest import is_cancellation
+from crawler.engine.stages import EngineOptions, Stages
 from crawler.engine.stats import Stats
-from crawler.engine.worker import EngineOptions, Stages, Worker
+from crawler.engine.worker import Worker
 from crawler.errors import CrawlerError, InvalidRequest, OutputClosed, OutputError, SinkError, StoreError, WrongResult
 from crawler.frontier.store import Batch, Restored, Store
 from crawler.outcome import Ending, Failure
@@ -254,6 +255,7 @@ class Crawl:
     async def _plant(self) -> None:
         """Draw seeds as fast as the frontier has room for them."""
         drawn = 0
+        self._worker.let_start_fetch()
         try:
             async with aclosing(self._seeds()) as seeds:
                 async for request in seeds:

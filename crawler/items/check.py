@@ -39,6 +39,21 @@ def to_record(item: Any, url: str) -> Record | Reject:  # Any: whatever type the
     return _from_typed(item, url)
 
 
+def item_of(record: Record) -> Any:  # Any: the spider's own item type
+    """The item as the spider made it; one from a parse process is made again from its record."""
+    if record.item is not None:
+        return record.item
+    plain = msgspec.json.decode(record.data)
+    if record.type is None:
+        return plain
+    try:
+        if hasattr(record.type, "model_validate"):
+            return record.type.model_validate(plain)
+        return msgspec.convert(plain, record.type)
+    except (ValueError, TypeError):  # it was checked when it was emitted; its own validators may expect other text
+        return plain
+
+
 def is_item(value: Any) -> bool:  # Any: whatever a callback yields
     """Whether *value* is of a kind that :func:`to_record` takes."""
     return (

@@ -108,6 +108,11 @@ class Page:
         self._is_trusted = False
 
     @property
+    def options(self) -> PageOptions:
+        """What it knows of its crawl."""
+        return self._options
+
+    @property
     def url(self) -> str:
         return self.response.url
 
