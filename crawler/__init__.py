@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from crawler.fetch.canned import CannedFetcher
     from crawler.items.item import Item, css
     from crawler.outcome import Failure
+    from crawler.parse.article import Article
     from crawler.parse.feed import Feed, FeedEntry
+    from crawler.parse.form import Form
     from crawler.parse.page import Page
     from crawler.parse.select import Node, Selection
     from crawler.parse.sitemap import SitemapEntry
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Article": "crawler.parse.article",
     "CannedFetcher": "crawler.fetch.canned",
     "CrawlResult": "crawler.api",
     "CrawlerError": "crawler.errors",
@@ -36,6 +39,7 @@ _HOMES = {
     "Feed": "crawler.parse.feed",
     "FeedEntry": "crawler.parse.feed",
     "FetchError": "crawler.errors",
+    "Form": "crawler.parse.form",
     "Item": "crawler.items.item",
     "Node": "crawler.parse.select",
     "Page": "crawler.parse.page",
@@ -55,6 +59,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Article",
     "CannedFetcher",
     "CrawlResult",
     "CrawlerError",
@@ -62,6 +67,7 @@ __all__ = [
     "Feed",
     "FeedEntry",
     "FetchError",
+    "Form",
     "Item",
     "Node",
     "Page",
