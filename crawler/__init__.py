@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from crawler.items.rules import css
     from crawler.items.types import Url
     from crawler.outcome import Failure
+    from crawler.parse.article import Article
     from crawler.parse.feed import Feed, FeedEntry
+    from crawler.parse.form import Form
     from crawler.parse.page import Page
     from crawler.parse.select import Node, Selection
     from crawler.parse.sitemap import SitemapEntry
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Article": "crawler.parse.article",
     "CannedFetcher": "crawler.fetch.canned",
     "CrawlResult": "crawler.api",
     "CrawlerError": "crawler.errors",
@@ -39,6 +42,7 @@ _HOMES = {
     "FeedEntry": "crawler.parse.feed",
     "FetchError": "crawler.errors",
     "FetchFailed": "crawler.errors",
+    "Form": "crawler.parse.form",
     "Item": "crawler.items.item",
     "Node": "crawler.parse.select",
     "Page": "crawler.parse.page",
@@ -60,6 +64,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Article",
     "CannedFetcher",
     "CrawlResult",
     "CrawlerError",
@@ -68,6 +73,7 @@ __all__ = [
     "FeedEntry",
     "FetchError",
     "FetchFailed",
+    "Form",
     "Item",
     "Node",
     "Page",

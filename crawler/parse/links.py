@@ -228,7 +228,7 @@ def addresses(tree: Tree, level: Level, *, obey_nofollow: bool = False) -> Found
     for element in tree.css(plan.css):  # in their order; one that several parts name comes several times in a row
         name = element.tag
         if name == "a" or name == "area":  # noqa: PLR1714 (the first comparison is all, for nearly every element)
-            if obey_nofollow and is_nofollow(element):
+            if obey_nofollow and is_nofollow(element.attrs.get("rel")):
                 continue
             found.append(element.attrs.get("href"))  # what nearly all are, even an empty one: the page itself
             if level == "pages" and found[-1] is not None:
@@ -269,9 +269,9 @@ def _addresses_of_simple_page(tree: Tree) -> Found | None:
     return Found(base, found + hrefs)
 
 
-def is_nofollow(element: Element) -> bool:
-    """Whether *element* is marked ``rel=nofollow``."""
-    return "nofollow" in (element.attrs.get("rel") or "").lower().split()
+def is_nofollow(rel: str | None) -> bool:
+    """Whether a link of relations *rel* is marked ``nofollow``."""
+    return "nofollow" in (rel or "").lower().split()
 
 
 def is_hidden(element: Element) -> bool:

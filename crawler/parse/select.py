@@ -62,6 +62,21 @@ class Node:
         inner = self.raw.text() if self._value is None else self._value
         return _SPACE.sub(" ", inner).strip()
 
+    @property
+    def rel(self) -> str:
+        """What its link says of itself, as ``nofollow``; of an attribute or a text, that of its element."""
+        return self.raw.attrs.get("rel") or ""
+
+    @property
+    def address(self) -> str | None:
+        """Where it leads to: its ``href`` or ``src``."""
+        return _address(self.raw)
+
+    @property
+    def page_size(self) -> int:
+        """Bytes of the document that it is in."""
+        return len(self.raw.parser.raw_html)
+
     def get(self, default: str | None = None) -> str:
         """The element's HTML, or the text or attribute value itself. (*default* is for :class:`Selection`.)"""
         return self._value if self._value is not None else self.raw.html or ""
@@ -72,6 +87,13 @@ class Node:
     def css(self, query: str) -> Selection:
         """Select inside this element, itself included."""
         return select(self.raw if self._value is None else None, query)
+
+    def xpath(self, query: str, namespaces: Mapping[str, str] | None = None, **variables: Any) -> Selection:
+        """Select inside this element by XPath, with the ``xpath`` extra: ``./a`` is a child of it, ``.//a`` anywhere in it.
+
+        Of what CSS has found, the XPath sees the element alone, as if it were a page of its own.
+        """
+        return Selection([self]).xpath(query, namespaces, **variables)
 
     def re(self, pattern: str | regex.Pattern[str]) -> list[str]:
         """Every match: the groups if the pattern has some, else the whole."""
@@ -146,9 +168,19 @@ class Selection(Sequence[Node]):
         found: list[Node] = []
         for node in self._nodes:
             found += node.css(query)
-            if len(found) > _MANY and len(found) > len(node.raw.parser.raw_html):
+            if len(found) > _MANY and len(found) > node.page_size:
                 raise PageTooHeavy("", f"{query!r} has far too many results in elements that are in each other")
         return Selection(found)
+
+    def xpath(self, query: str, namespaces: Mapping[str, str] | None = None, **variables: Any) -> Selection:
+        """Select inside each result by XPath, as :meth:`Node.xpath` does.
+
+        :raises MissingExtra: parsel is not installed
+        :raises SelectorError: the XPath cannot be read
+        """
+        from crawler.parse.xpath import xpath_of_elements  # an extra
+
+        return xpath_of_elements(self._nodes, query, namespaces, variables)
 
     @overload
     def __getitem__(self, index: int) -> Node: ...
@@ -200,7 +232,9 @@ def address_of(link: str | Node | Selection | None) -> str | None:
         link = link[0]
     if link is None or isinstance(link, str):
         return link
-    return _address(link.raw) if link.is_element else link.get()
+    if not link.is_element:
+        return link.get()
+    return link.address
 
 
 def elements(root: LexborHTMLParser | LexborNode, branch: Branch) -> list[LexborNode]:
