@@ -51,6 +51,8 @@ class Wish(NamedTuple):
     """Whether the values of *sets* are strings."""
     keeps: bool = True
     """Whether there is a job at all, unless the settings say otherwise."""
+    words: tuple[str, ...] = ()
+    """What *args* were told by on the command line, where that is not ``-a``."""
 
 
 class Plan(msgspec.Struct):
@@ -205,7 +207,7 @@ def _fresh_command(wish: Wish) -> str:
     words += ["--job", str(wish.folder)] if wish.folder else []
     words += [word for name in wish.outputs for word in ("-o", name)]
     words += [f"--{wish.mode}"] if wish.mode != "new" else []
-    words += [word for name, value in wish.args.items() for word in ("-a", f"{name}={value}")]
+    words += wish.words or [word for name, value in wish.args.items() for word in ("-a", f"{name}={value}")]
     words += [word for name, value in wish.sets.items() for word in ("--set", f"{name}={concealed(name, value)}")]
     return shlex.join(words)
 

@@ -124,6 +124,8 @@ def _take(value: Any, harvest: Harvest, url: str, source: Any) -> None:
         return
     if isinstance(value, Request):
         harvest.requests.append(value)
+    elif isinstance(value, Reject):  # what could not become an item at all; a Struct itself
+        harvest.rejects.append(value)
     elif is_item(value):
         checked = to_record(value, url)
         if isinstance(checked, Record):
