@@ -28,29 +28,46 @@ if TYPE_CHECKING:
     from crawler.request import Request
     from crawler.response import Response
     from crawler.spider import Spider, cpu_bound, step
+    from crawler.spiders.api import ApiSpider
+    from crawler.spiders.feed import FeedSpider
+    from crawler.spiders.paging import Cursor, LinkHeader, NextUrl, Offset, PageNumber
+    from crawler.spiders.rules import Rule, RuleSpider
+    from crawler.spiders.site import SiteSpider
+    from crawler.spiders.sitemap import SitemapSpider
     from crawler.urls.canonical import canonicalization_step
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Article": "crawler.parse.article",
+    "ApiSpider": "crawler.spiders.api",
     "CannedFetcher": "crawler.fetch.canned",
     "CrawlResult": "crawler.api",
     "CrawlerError": "crawler.errors",
+    "Cursor": "crawler.spiders.paging",
     "Failure": "crawler.outcome",
     "Feed": "crawler.parse.feed",
     "FeedEntry": "crawler.parse.feed",
+    "FeedSpider": "crawler.spiders.feed",
     "FetchError": "crawler.errors",
     "FetchFailed": "crawler.errors",
     "Form": "crawler.parse.form",
     "Item": "crawler.items.item",
+    "LinkHeader": "crawler.spiders.paging",
+    "NextUrl": "crawler.spiders.paging",
     "Node": "crawler.parse.select",
+    "Offset": "crawler.spiders.paging",
     "Page": "crawler.parse.page",
+    "PageNumber": "crawler.spiders.paging",
     "Request": "crawler.request",
     "Response": "crawler.response",
+    "Rule": "crawler.spiders.rules",
+    "RuleSpider": "crawler.spiders.rules",
     "Selection": "crawler.parse.select",
     "SelectorError": "crawler.errors",
+    "SiteSpider": "crawler.spiders.site",
     "SitemapEntry": "crawler.parse.sitemap",
+    "SitemapSpider": "crawler.spiders.sitemap",
     "Spider": "crawler.spider",
     "SpiderError": "crawler.errors",
     "Url": "crawler.items.types",
@@ -65,23 +82,34 @@ _HOMES = {
 
 __all__ = [
     "Article",
+    "ApiSpider",
     "CannedFetcher",
     "CrawlResult",
     "CrawlerError",
+    "Cursor",
     "Failure",
     "Feed",
     "FeedEntry",
+    "FeedSpider",
     "FetchError",
     "FetchFailed",
     "Form",
     "Item",
+    "LinkHeader",
+    "NextUrl",
     "Node",
+    "Offset",
     "Page",
+    "PageNumber",
     "Request",
     "Response",
+    "Rule",
+    "RuleSpider",
     "Selection",
     "SelectorError",
+    "SiteSpider",
     "SitemapEntry",
+    "SitemapSpider",
     "Spider",
     "SpiderError",
     "Url",

@@ -46,6 +46,7 @@ from crawler.politeness.pace import Manners, Politeness
 from crawler.politeness.retry import Retry
 from crawler.politeness.robots import product_token
 from crawler.spider import Spider, is_cpu_bound
+from crawler.spiders.declared import DeclaredSpider
 from crawler.traps.options import Caution, TrapOptions
 from crawler.traps.watch import Traps
 from crawler.urls.canonical import CanonicalOptions, canonicalizer
@@ -105,7 +106,9 @@ def build_spider(spider_type: type[Spider], args: dict[str, Any]) -> Spider:  # 
         raise UsageError(
             f"{name} has nowhere to begin: give it start_urls, sitemaps, or a start() that yields Requests"
         )
-    if not own_start and spider_type.parse is Spider.parse:
+    if isinstance(spider, DeclaredSpider):
+        spider.check_declarations()
+    elif not own_start and spider_type.parse is Spider.parse:
         raise UsageError(f"{name} has no parse method: write def parse(self, page): ...")
     for method in _cpu_bound_of(spider):
         if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):

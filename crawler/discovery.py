@@ -21,6 +21,7 @@ import msgspec
 
 from crawler.errors import SpiderLoadError, SpiderNotFound
 from crawler.spider import Spider
+from crawler.urls.url import address
 
 _MODULE = "crawl_spider_"
 """Files are imported under names of their own: a spider called json.py hides nothing."""
@@ -215,6 +216,8 @@ def _commands(found: Iterable[Found]) -> str:
 def _no_such(name: str, known: list[str], folders: Sequence[Path], other_words: Iterable[str]) -> str:
     if name not in known and Path(f"{name}.py").is_file():
         return f"there is no spider {name!r}, but a file: crawl {name}.py"
+    if name not in known and (site := _as_site(name)):
+        return f"there is no spider {name!r}. A site is crawled by its whole address: crawl {site}"
     hint = nearest(name, [*known, *other_words])
     if hint == "." and known:
         hint = ". There are: " + ", ".join(sorted(set(known))[:10]) + "."
@@ -222,6 +225,14 @@ def _no_such(name: str, known: list[str], folders: Sequence[Path], other_words: 
     looked = "" if known else "\nLooked for in: " + ", ".join(places)
     next_step = f"; `crawl new {name}` writes one" if name.isidentifier() else ""
     return f"there is no spider {name!r}{hint}{looked}\n`crawl list` shows them all{next_step}."
+
+
+def _as_site(name: str) -> str:
+    """The address that *name* may be without its scheme, as ``example.com``, ``localhost:8000``; empty if it is none."""
+    host = name.partition("/")[0]
+    is_host = "." in host.strip(".") or re.search(r":\d+$", host) is not None
+    target = address(f"https://{name}") if is_host and not Path(name).exists() else None
+    return target.href if target is not None else ""
 
 
 def _import_file(path: Path, project: Path | None) -> ModuleType:

@@ -61,6 +61,8 @@ class Wish(NamedTuple):
     """Whether there is a job at all, unless the settings say otherwise."""
     update: Path | None = None
     """An earlier dataset, with which the new one is to be compared."""
+    words: tuple[str, ...] = ()
+    """What *args* were told by on the command line, where that is not ``-a``."""
 
 
 class Plan(msgspec.Struct):
@@ -221,7 +223,7 @@ def _fresh_command(wish: Wish) -> str:
     words += [word for name in wish.outputs for word in ("-o", name)]
     words += [f"--{wish.mode}"] if wish.mode != "new" else []
     words += ["--update", str(wish.update)] if wish.update else []
-    words += [word for name, value in wish.args.items() for word in ("-a", f"{name}={value}")]
+    words += wish.words or [word for name, value in wish.args.items() for word in ("-a", f"{name}={value}")]
     words += [word for name, value in wish.sets.items() for word in ("--set", f"{name}={concealed(name, value)}")]
     return shlex.join(words)
 
@@ -442,7 +444,6 @@ def _code(spider: type[Spider]) -> str:
 
 def _absolute(name: str) -> str:
     return name if name == "-" or is_remote(name) else str(Path(name).resolve())
-
 
 
 def provenance_of(plan: Plan, spider: type[Spider]) -> Provenance:

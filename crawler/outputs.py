@@ -142,7 +142,9 @@ def _rejects(wanted: Wanted, datasets: Sequence[Dataset], usual: str) -> LazySin
 
 def _special(name: str) -> Growing:
     if format_of(name).is_made if ending_of(name) in FORMATS else False:
-        raise OutputError(f"-o {name}: a {ending_of(name)} is made at the end, of a file; a device or a pipe takes JSON lines")
+        raise OutputError(
+            f"-o {name}: a {ending_of(name)} is made at the end, of a file; a device or a pipe takes JSON lines"
+        )
     return JsonLines()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -49,20 +50,24 @@ COMMANDS: dict[str, Row] = {
 
 _RUN = "SPIDER"
 """The name of the command that runs a spider; nobody types it."""
-_RUN_MODULE = "crawler.cli.run"
+_SITE = "URL"
+"""The name of the one that crawls a site without a spider; nobody types that either."""
+_UNNAMED = {_RUN: "crawler.cli.run", _SITE: "crawler.cli.site"}
 _OWN_OPTIONS = ("-h", "--help", "--version")
 
 _HELP = """Crawl websites into datasets.
 
 \b
   crawl SPIDER [OPTIONS]      run a spider: its name, file.py, or file.py:Class
-  crawl SPIDER --help         the options of a run
+  crawl URL [OPTIONS]         crawl a whole site without a spider: its pages' titles, texts and links
+  crawl SPIDER --help         the options of a run (crawl URL --help: those of a site, too)
   crawl COMMAND [OPTIONS]     one of the commands below
 """
 _EXAMPLES = """Examples:
 
 \b
   crawl demo                                 see a crawl, without internet
+  crawl https://example.com/ -o pages.jsonl  a whole site, without code
   crawl new books https://books.example/     write a spider
   crawl books                                run it: the dataset grows in datasets/
   crawl books --resume                       go on after Ctrl-C, a crash, a power cut
@@ -83,16 +88,17 @@ class SpiderOrCommand(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command:
-        command: click.Command = import_module(COMMANDS[name].module if name in COMMANDS else _RUN_MODULE).command
+        command: click.Command = import_module(COMMANDS[name].module if name in COMMANDS else _UNNAMED[name]).command
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        if name in COMMANDS or name == _RUN:
+        if name in COMMANDS or name in _UNNAMED:
             return name, self.get_command(ctx, name), args[1:]
-        return _RUN, self.get_command(ctx, name), args
+        unnamed = _SITE if _is_site(args) else _RUN
+        return unnamed, self.get_command(ctx, unnamed), args
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -104,12 +110,22 @@ class SpiderOrCommand(click.Group):
     help=_HELP,
     epilog=_EXAMPLES,
     no_args_is_help=True,
-    subcommand_metavar="SPIDER | COMMAND [OPTIONS]",
+    subcommand_metavar="SPIDER | URL | COMMAND [OPTIONS]",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def crawl() -> None:
     """The group itself does nothing."""
+
+
+def _is_site(arguments: Sequence[str]) -> bool:
+    """Whether the first word is an address; or an option, and there is an address or a file of them after it."""
+    first = arguments[0]
+    if not first.startswith("-"):
+        return "://" in first
+    return first == "-" or any(
+        word == "--urls" or word.startswith(("http://", "https://", "--urls=")) for word in arguments
+    )
 
 
 def main() -> None:
@@ -120,7 +136,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """``crawl`` with *arguments*; the exit code."""
     if arguments and arguments[0].startswith("-") and arguments[0] not in _OWN_OPTIONS:
-        arguments = [_RUN, *arguments]  # crawl --quiet books
+        arguments = [_SITE if _is_site(arguments) else _RUN, *arguments]  # crawl --quiet books
     try:
         code: Any = crawl.main(arguments, prog_name="crawl", standalone_mode=False)  # Any: what a command returns
     except click.ClickException as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from crawler.cli.main import COMMANDS
+from crawler.cli.shapes import SHAPES
 from crawler.cli.text import say
 from crawler.config import FILE, find_project
 from crawler.discovery import scan_folders
@@ -19,26 +20,8 @@ from crawler.urls.url import address, why_not
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
-_SPIDER = '''\
-from crawler import Item, Spider, css
-
-
-class Page(Item):
-    url: str
-    title: str | None = css("title::text")
-    heading: str | None = css("h1::text")
-
-
-class {class_name}(Spider):
-    """Every page of the site, with its title and first heading."""
-
-    name = "{name}"
-    start_urls = ["{url}"]
-
-    def parse(self, page):
-        yield page.extract(Page)
-        yield from page.follow_all("a")
-'''
+_TAKEN = ("Item", "Page", "Request", "Rule", "Spider")
+"""Names that a file may import or define beside its spider."""
 
 _CONFIG = """\
 [project]
@@ -52,7 +35,14 @@ spiders = ["spiders"]
 @click.command("new")
 @click.argument("name")
 @click.argument("url", default="https://example.com/")
-def command(name: str, url: str) -> None:
+@click.option(
+    "--kind",
+    type=click.Choice(list(SHAPES)),
+    default="pages",
+    show_default=True,
+    help="; ".join(f"{kind}: {shape.help}" for kind, shape in SHAPES.items()) + ".",
+)
+def command(name: str, url: str, kind: str) -> None:
     """Write spiders/NAME.py: a spider that crawls the site at URL.
 
     Where there is no config.toml, one is written too.
@@ -70,16 +60,16 @@ def command(name: str, url: str) -> None:
         if project.file is None:
             (project.root / FILE).write_text(_CONFIG, "utf-8")
             say(f"wrote {FILE}")
-        file.write_text(_SPIDER.format(class_name=_class_name(name), name=name, url=start), "utf-8")
+        file.write_text(SHAPES[kind].text.format(class_name=_class_name(name), name=name, url=start), "utf-8")
     except OSError as error:
         raise UsageError(f"cannot write {relpath(file)}: {error.strerror}") from None
     say(f"wrote {relpath(file)}\nrun it: crawl {name} --max-pages 20")
 
 
 def _class_name(name: str) -> str:
-    """``MyBooks`` for ``my_books``; ``PageSpider`` for ``page``, where the plain one is taken in the file."""
+    """``MyBooks`` for ``my_books``; ``PageSpider`` for ``page``, where the plain one may be taken in the file."""
     plain = "".join(word.capitalize() for word in name.split("_"))
-    return f"{plain}Spider" if plain in ("Item", "Page", "Spider") else plain
+    return f"{plain}Spider" if plain in _TAKEN else plain
 
 
 def _checked(name: str, url: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -64,7 +64,7 @@ _OPTIONS = (
 )
 
 
-class _Run(click.Command):
+class UsageLine(click.Command):
     """Its usage line is ``crawl SPIDER [OPTIONS]``: the argument stands where others have the command's name."""
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
@@ -123,7 +123,7 @@ def job_options(function: C) -> C:
     return function
 
 
-@click.command("SPIDER", cls=_Run)
+@click.command("SPIDER", cls=UsageLine)
 @click.argument("spider")
 @run_options
 @job_options
@@ -142,8 +142,6 @@ def find_spider(text: str, project: Project) -> Found:
     """
     if text in COMMANDS:
         raise SpiderNotFound(f"{text!r} is a command, and its word comes first: crawl {text} ...")
-    if "://" in text:
-        raise SpiderNotFound(f"{text} is an address, not a spider: `crawl new NAME {text}` writes a spider for it")
     if text.endswith(".py") or ".py:" in text:
         found = from_path(text, project.root)
     else:
@@ -176,16 +174,18 @@ def standard_output(outputs: Sequence[str]) -> Iterator[int]:
 
 def run_spider(
     spider_type: type[Spider],
-    args: dict[str, str],
+    args: Mapping[str, Any],  # Any: what its constructor takes
     project: Project,
     options: RunOptions,
     stdout: int = 1,
     *,
     source: str = "",
+    words: tuple[str, ...] = (),
 ) -> int:
     """Run a spider as the command line says; the exit code.
 
     :param source: how the spider was named; without one the crawl leaves no state
+    :param words: what *args* were told by, where that is not ``-a``
     """
     from crawler.cli.console import Console  # rich takes a while to load: errors need not wait for it
 
@@ -193,7 +193,15 @@ def run_spider(
     given = {name: str(value) for name, value in limits.items() if value}
     sets = {**read_pairs(options.sets, "--set"), **given}
     wish = Wish(
-        source, args, sets, tuple(options.outputs), options.mode, options.choice, options.job, keeps=bool(source)
+        source,
+        args,
+        sets,
+        tuple(options.outputs),
+        options.mode,
+        options.choice,
+        options.job,
+        keeps=bool(source),
+        words=words,
     )
 
     async def whole(console: Console, plan: Plan) -> Report:

@@ -104,6 +104,8 @@ def _take(value: Any, intake: Intake, source: Any) -> None:
         return
     if isinstance(value, Request):
         intake.harvest.requests.append(value)
+    elif isinstance(value, Reject):  # what could not become an item at all; a Struct itself
+        intake.harvest.rejects.append(value)
     elif is_item(value):
         intake.take(value)
     elif inspect.isgenerator(value):

@@ -6,6 +6,7 @@ import logging
 import shutil
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -47,7 +48,7 @@ def fanned(output: Template, lines: Labelled, folder: Path, fullness: Callable[[
         fan.close()
         for path, (number, types) in fan.files.items():
             spooled = folder / str(number)
-            yield Share(Path(path), frozenset(types), lambda spooled=spooled: _lines_of(spooled))
+            yield Share(Path(path), frozenset(types), partial(_lines_of, spooled))
             spooled.unlink()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -104,7 +105,10 @@ class _Fan:
         if len(self.files) >= MOST_FILES:
             if len(self.files) == MOST_FILES:
                 log.warning(
-                    "%s would be more than %d files: the rest goes to those named %s", self._output.text, MOST_FILES, OTHER
+                    "%s would be more than %d files: the rest goes to those named %s",
+                    self._output.text,
+                    MOST_FILES,
+                    OTHER,
                 )
             path = self._output.path(item, dict.fromkeys(self._output.fields, OTHER), 1)
         if path not in self.files:

@@ -116,9 +116,9 @@ def _make_file(blueprint: Blueprint, share: Share, making: Making, written: int)
     try:
         made = room / target.name
         if blueprint.form.is_made:
-            cast(Made, blueprint.form).write(share.lines, made, making)
+            blueprint.form.write(share.lines, made, making)
         else:
-            _grow(cast(Growing, blueprint.form), share.lines(), made)
+            _grow(blueprint.form, share.lines(), made)
         if target.exists():
             os.chmod(made, target.stat().st_mode & 0o777)
         if blueprint.syncs:
@@ -251,7 +251,7 @@ class MadeSink:
         form, known = self.blueprint.form, self.earlier
         name = item or (next(iter(known)) if len(known) == 1 else "")
         if not name and form.is_made and self.blueprint.output.is_single:
-            return map(Record, cast(Made, form).take_over(path, Making(is_safe=self.blueprint.is_safe)))
+            return map(Record, form.take_over(path, Making(is_safe=self.blueprint.is_safe)))
         if not name:
             return map(Record, form.read(path))
         kind = known.get(name, ItemType())

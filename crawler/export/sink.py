@@ -46,7 +46,9 @@ class ExportOptions:
     ] = True
     rotate_items: Annotated[
         Annotated[int, Meta(ge=1)] | None,
-        Meta(description="begin a new file of a dataset after so many items (unset: never); {part} in its name counts them"),
+        Meta(
+            description="begin a new file of a dataset after so many items (unset: never); {part} in its name counts them"
+        ),
     ] = None
     rotate_bytes: Annotated[
         Annotated[int, Meta(ge=1)] | None,

@@ -16,6 +16,7 @@ from operator import itemgetter
 from os import fsencode
 from pathlib import Path
 from tempfile import gettempdir
+from typing import ClassVar, Literal
 
 from crawler.errors import OutputError
 from crawler.export.formats import JsonLines
@@ -32,9 +33,9 @@ _QUOTE, _BRACE, _BRACKET = b'"{['
 class Spool:
     """The lines of a spool, as a format that grows."""
 
-    is_made = False
-    is_text = True
-    is_slow = False
+    is_made: ClassVar[Literal[False]] = False
+    is_text: ClassVar[bool] = True
+    is_slow: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._labels: dict[type, bytes] = {}
@@ -127,7 +128,9 @@ def kept(spool: Path) -> Kept:
     """
     types: set[str] = set()
     dropped = bytearray()  # a byte for each line, up to the last one that is dropped
-    with closing(sqlite3.connect("", isolation_level=None)) as index:  # a file of its own, which is gone when it is closed
+    with closing(
+        sqlite3.connect("", isolation_level=None)
+    ) as index:  # a file of its own, which is gone when it is closed
         index.execute("CREATE TABLE keyed (digest BLOB, number INTEGER, keeps_last INTEGER)")
         index.execute("BEGIN")
         index.executemany("INSERT INTO keyed VALUES (?, ?, ?)", _keys(spool, types))

@@ -82,7 +82,7 @@ def _from_typed(item: Any, url: str) -> Record | Reject:
     try:
         decoder.decode(outcome.data)
     except msgspec.ValidationError as error:
-        return _reject(item, url, *_explain(str(error)))
+        return _reject(item, url, *explain(str(error)))
     return outcome
 
 
@@ -170,7 +170,7 @@ def _record(data: bytes, item: Any, url: str) -> Record | Reject:
     return Record(data, item, type(item))
 
 
-def _explain(message: str) -> tuple[str, str]:
+def explain(message: str) -> tuple[str, str]:
     """(field, reason) of a message of msgspec's."""
     path = _PATH.search(message)
     reason = message[: path.start()] if path else message
@@ -224,9 +224,15 @@ def _fields(value: Any) -> list[tuple[str, Any]]:
     return [(field.name, getattr(value, field.name, None)) for field in getattr(value, "__attrs_attrs__", ())]
 
 
-def _reject(item: Any, url: str, field: str, reason: str) -> Reject:
+def reject_of(row: Any, item_type: type, url: str, field: str, reason: str) -> Reject:  # Any: foreign data
+    """A reject of *row*, which could not become an *item_type*."""
+    values = row if isinstance(row, Mapping) else {"value": row}
+    return _reject(values, url, field, reason, item_type.__name__)
+
+
+def _reject(item: Any, url: str, field: str, reason: str, kind: str = "") -> Reject:
     values = {_clean(name): _shown(value) for name, value in _fields(item) if value is not msgspec.UNSET}
-    return Reject(url, type(item).__name__, _clean(field), _clean(reason), values)
+    return Reject(url, kind or type(item).__name__, _clean(field), _clean(reason), values)
 
 
 def _shown(value: Any, depth: int = 0) -> Any:

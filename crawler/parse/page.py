@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from html import escape
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import msgspec
@@ -29,12 +30,12 @@ from crawler.parse.links import (
     is_hidden,
     is_nofollow,
 )
-from crawler.parse.select import Node, Selection, address_of, hrefs, select
+from crawler.parse.select import Node, Selection, address_of, hrefs, outermost, select
 from crawler.parse.weigh import is_bearable, is_light
 from crawler.parse.words import words_of_metas
 from crawler.politeness.robots_tag import directives
 from crawler.request import Request, callback_name
-from crawler.response import Headers, Response
+from crawler.response import Headers, Response, headers_of
 from crawler.urls.url import Base
 
 if TYPE_CHECKING:
@@ -300,17 +301,20 @@ class Page:
         fields = self._in_session(request_fields)
         return [Request(url, name, **fields) for url in urls]
 
-    def links(self, level: Level | None = None) -> list[str]:
+    def links(self, level: Level | None = None, css: str | None = None) -> list[str]:
         """The absolute http(s) URLs that the page holds, without fragments, each once, in the order of the document.
 
         :param level: ``pages`` (other pages: ``a``, ``area``, frames, ``next`` and their like, in the document and in
             headers), ``resources`` (also what the page is made of) or ``all`` (also what its scripts, comments and
             texts name); by default the setting ``links``. ``crawler/parse/links.py`` has the table
+        :param css: look only into the elements that it names
         :raises ValueError: there is no such level
         """
         level = self._options.links if level is None else level
         if level not in LEVELS:
             raise ValueError(f"there is no level {level!r} of links; there are: {', '.join(LEVELS)}")
+        if css is not None:
+            return self._part(css).links(level)
         found = self._addresses(level)  # and the base, on the way
         urls = self._base_url().join_all(found)
         headers = self.response.headers
@@ -319,6 +323,16 @@ class Page:
         if "#" in "".join(urls):
             urls = list(dict.fromkeys([url.partition("#")[0] for url in urls]))
         return urls
+
+    def _part(self, css: str) -> Page:
+        """What *css* names, as a page of its own. It is read a second time: once, for what is in another part is left
+        out.
+        """
+        nodes = outermost(self.css(css))
+        base = f'<base href="{escape(self._base_url().resolve("") or self.url)}">' if nodes else ""
+        body = "".join([base, *[node.get() for node in nodes]]).encode()
+        headers = headers_of({"Content-Type": "text/html; charset=utf-8"})
+        return Page(Response(self.url, 200, headers, body), self.request, self.depth, self._options)
 
     @property
     def refresh(self) -> Refresh | None:

@@ -224,6 +224,13 @@ def hrefs(root: LexborHTMLParser | LexborNode, query: str) -> list[str | None]:
     return addresses if None not in addresses else [_address(element) for element in found]
 
 
+def outermost(found: Selection) -> list[Node]:
+    """Those elements of *found* that are in no other one of it."""
+    wanted: Wanted = {node.raw.mem_id: () for node in found if node.is_element}
+    known: dict[int, int] = {}
+    return [node for node in found if _outermost(node.raw, wanted, known) == node.raw.mem_id]
+
+
 def address_of(link: str | Node | Selection | None) -> str | None:
     """What a link leads to: *link* itself, an element's ``href`` or ``src``, a selected attribute or text."""
     if isinstance(link, Selection):

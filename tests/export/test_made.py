@@ -128,9 +128,7 @@ async def test_wherever_an_append_was_torn_the_table_is_exact(path: Path, job: P
 STEPS = ["kept", "_shares", "_make_file", "_clear", "os.utime", "os.replace", "sync_names", "os.fsync", "os.chmod"]
 
 
-@pytest.mark.parametrize(
-    ("step", "is_after"), [(step, is_after) for step in STEPS for is_after in (False, True)]
-)
+@pytest.mark.parametrize(("step", "is_after"), [(step, is_after) for step in STEPS for is_after in (False, True)])
 async def test_wherever_the_making_dies_there_is_the_earlier_table_or_the_new_one(
     path: Path, job: Path, monkeypatch: pytest.MonkeyPatch, step: str, is_after: bool
 ) -> None:

@@ -66,7 +66,9 @@ async def test_wherever_it_died_it_goes_on_after_the_last_commit(output: Templat
             path.unlink()
         reached = await written(sink_of(output, mode), *groups)
         rest = groups[committed:]
-        assert (await written(sink_of(output, "overwrite"), *rest, position=reached[committed]))[0] == reached[committed]
+        assert (await written(sink_of(output, "overwrite"), *rest, position=reached[committed]))[0] == reached[
+            committed
+        ]
         assert found(output) == [[*range(4)], [*range(4, 8)], [*range(8, 12)], [12, 13]]
 
 

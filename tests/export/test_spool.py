@@ -71,7 +71,7 @@ def test_a_hundred_thousand_keys_are_told_apart(tmp_path: Path) -> None:
 def test_a_damaged_line_is_told(line: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x.part"
     path.write_bytes(b'{"n":0}\n' + line)
-    with pytest.raises((OutputError, ValueError), match="damaged|not found"):
+    with pytest.raises((OutputError, ValueError), match=r"damaged|not found"):
         list(entries(path))
 
 
