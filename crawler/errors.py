@@ -26,7 +26,8 @@ CrawlerError
 │   ├── ParseTimeout
 │   └── PageTooHeavy          the page's tree would take too long or too much memory: it is not tried again
 ├── SinkError                 a dataset cannot be written: the crawl stops, what was committed stays
-│   └── OutputClosed          the reader of standard output went away
+│   ├── OutputClosed          the reader of standard output went away
+│   └── RemoteError           a dataset cannot be sent elsewhere: it is whole on this machine
 └── StoreError                the crawl's state cannot be read or written: the crawl stops, what was committed stays
 
 Each takes positional arguments only, so that each survives pickling (an exception that does not would take a
@@ -288,6 +289,10 @@ class SinkError(CrawlerError):
 
 class OutputClosed(SinkError):
     """The reader of standard output went away (as ``| head`` does)."""
+
+
+class RemoteError(SinkError):
+    """A dataset cannot be sent to where it belongs. On this machine it is whole."""
 
 
 class StoreError(CrawlerError):

@@ -16,6 +16,7 @@ from crawler.engine.steps import NO_STEPS, Intake, Steps
 from crawler.engine.watchdog import Watchdog, watched
 from crawler.errors import PageTooHeavy
 from crawler.items.check import is_item
+from crawler.outcome import Reject
 from crawler.request import Request
 
 
