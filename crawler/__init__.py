@@ -81,8 +81,8 @@ _HOMES = {
 }
 
 __all__ = [
-    "Article",
     "ApiSpider",
+    "Article",
     "CannedFetcher",
     "CrawlResult",
     "CrawlerError",

@@ -20,14 +20,14 @@ import msgspec
 from crawler import __version__
 from crawler.config import Project, Settings, resolve
 from crawler.errors import CrawlerError, JobError, JobUnfinished, StoreError, UsageError
+from crawler.export.dataset import blueprint_of
+from crawler.export.made import earlier_files, is_made, make
+from crawler.export.manifest import Provenance
+from crawler.export.remote import is_remote
 from crawler.export.rotated import is_rotated, place_of
 from crawler.export.sink import ExportOptions, Mode
 from crawler.export.spool import discard_spools, spool_of
 from crawler.export.template import Template
-from crawler.export.dataset import blueprint_of
-from crawler.export.manifest import Provenance
-from crawler.export.made import earlier_files, is_made, make
-from crawler.export.remote import is_remote
 from crawler.frontier.frontier import FrontierOptions
 from crawler.frontier.job import FOLDER, Job, Overview, Spec
 from crawler.http.credentials import concealed

@@ -201,10 +201,7 @@ class Console:
             f"{count(stats.items, 'item')} from {count(stats.pages, 'page')} "
             f"({stats.pages / max(stats.seconds, 1e-6):.1f} pages/s, {bytes_in_words(stats.bytes)})"
         )
-        for output in outputs[:-1]:
-            self._say(f"  dataset   {_shown(output.name)} ({_size(output, stats.items)})")
-            if isinstance(output, Dataset) and output.changes is not None and output.comparison is not None:
-                self._say(f"  changes   {_shown(str(output.comparison.changes))} ({_changes(output.changes)})")
+        self._say_datasets(outputs[:-1], stats.items)
         if stats.cached:
             self._say(f"  cached    {count(stats.cached, 'answer')} out of the HTTP cache")
         self._say_filled(stats)
@@ -224,6 +221,14 @@ class Console:
     def _say_filled(self, stats: Stats) -> None:
         for number, line in enumerate(filled_in_words(stats.filled)):
             self._say(f"  {'filled' if number == 0 else '':<9} {line}")
+
+    def _say_datasets(self, outputs: Sequence[Output], emitted: int) -> None:
+        for output in outputs:
+            self._say(f"  dataset   {_shown(output.name)} ({_size(output, emitted)})")
+            comparison = output.comparison if isinstance(output, Dataset) else None
+            if comparison is not None and isinstance(output, Dataset):
+                found = _changes(output.changes) if output.changes is not None else "not compared: it is not complete"
+                self._say(f"  changes   {_shown(str(comparison.changes))} ({found})")
 
     def _say_rejects(self, stats: Stats, rejects: Output) -> None:
         for step, times in stats.dropped.most_common():

@@ -18,10 +18,10 @@ import msgspec
 from crawler.errors import OutputError, SinkError
 from crawler.export.compare import Counts, compare
 from crawler.export.formats import ending_of, format_of
-from crawler.export.manifest import Manifest, Provenance, describe, manifest_path, read, write
-from crawler.export.remote import Remote, is_remote
 from crawler.export.made import Blueprint, MadeSink
+from crawler.export.manifest import Manifest, Provenance, describe, manifest_path, read, write
 from crawler.export.read import is_as_text, lines_of
+from crawler.export.remote import Remote, is_remote
 from crawler.export.rotated import RotatedSink, is_rotated
 from crawler.export.sink import ExportOptions, FileSink, Mode, sync_names, why
 from crawler.export.spool import spool_of

@@ -8,7 +8,7 @@ that there is to know of its records, to whoever makes the files: another proces
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from hashlib import blake2b
 from itertools import groupby
@@ -27,7 +27,7 @@ from crawler.outcome import Record
 ENDING = ".part"
 UNTYPED = "items"
 """What records without a type are called where a name is needed."""
-_QUOTE, _BRACE, _BRACKET = b'"{['
+_QUOTE = ord('"')
 
 
 class Spool:
@@ -93,7 +93,7 @@ def entries(spool: Path) -> Iterator[tuple[str, bytes]]:
             if not line.endswith(b"\n"):
                 raise OutputError(f"{spool} is damaged: its line {number} has no end")
             first = line[0]
-            if first == _BRACE or first == _BRACKET:
+            if first in b"{[":
                 yield "", line[:-1]
             elif first == _QUOTE:
                 end = line.index(b'"', 1)
