@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -32,9 +32,9 @@ from crawler.export.formats import Growing, Made, Making, NotReadable, NotWritab
 from crawler.export.manifest import ItemType
 from crawler.export.rotated import Fullness
 from crawler.export.sink import FileSink, Mode, claim, make_folders, refuse_existing, sync_names, why
-from crawler.export.spool import UNTYPED, Kept, Spool, kept, label
+from crawler.export.spool import UNTYPED, Kept, Spool, kept
 from crawler.export.template import Template
-from crawler.items.keys import Keep, key_named
+from crawler.export.types import Labels
 from crawler.outcome import Record
 
 _GROUP = 10_000
@@ -248,18 +248,13 @@ class MadeSink:
 
     def _earlier(self, path: Path, item: str) -> Iterator[Record]:
         """What stands in the spool for the file *path*: an item of a known type as if it were emitted again."""
-        form, known = self.blueprint.form, self.earlier
-        name = item or (next(iter(known)) if len(known) == 1 else "")
-        if not name and form.is_made and self.blueprint.output.is_single:
-            return map(Record, form.take_over(path, Making(is_safe=self.blueprint.is_safe)))
-        if not name:
+        form = self.blueprint.form
+        if not self.earlier and not item:
+            if form.is_made and self.blueprint.output.is_single:
+                return map(Record, form.take_over(path, Making(is_safe=self.blueprint.is_safe)))
             return map(Record, form.read(path))
-        kind = known.get(name, ItemType())
-        keep = cast(Keep, kind.keep)
-        key = key_named(name, kind.key, keep) if kind.key else None
-        return (
-            Record(label(name, keep, key.digest(line) if key is not None else None) + line) for line in form.read(path)
-        )
+        labels = Labels(self.earlier, item)
+        return (Record(labels.of(line) + line) for line in form.read(path))
 
 
 def _next_group(lines: Iterator[Record]) -> list[Record]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from crawler.errors import OutputError, SinkError
 from crawler.export.manifest import ItemType
 from crawler.export.sink import why
-from crawler.items.keys import keep_of, key_fields
+from crawler.export.spool import label
+from crawler.items.keys import Keep, keep_of, key_fields, key_named
 from crawler.items.schema import schema_of
 from crawler.outcome import Record
 
@@ -68,3 +69,47 @@ class ItemTypes:
             os.replace(new, file)
         except OSError as error:
             raise SinkError(str(file), why(error)) from error
+
+
+class Labels:
+    """What stands in a spool before the records of an earlier dataset."""
+
+    def __init__(self, types: Mapping[str, ItemType], item: str) -> None:
+        """*item* is the type of all of them; empty if that is to be seen from each."""
+        self._item = item
+        self._name_of = recognizer(types)
+        self._keys = {
+            name: key_named(name, known.key, cast(Keep, known.keep)) for name, known in types.items() if known.key
+        }
+
+    def of(self, line: bytes) -> bytes:
+        name = self._item or self._name_of(msgspec.json.decode(line))
+        key = self._keys.get(name)
+        if key is None:
+            return label(name) if name else b""
+        return label(name, key.keep, key.digest(line))
+
+
+def recognizer(types: Mapping[str, ItemType]) -> Callable[[Mapping[str, Any]], str]:
+    """Tells which of *types* a record is of, by its fields; an empty name if none fits, or several do.
+
+    What is null counts as missing: a table has a cell for it.
+    """
+    shapes = [(name, *_fields_of(known.schema)) for name, known in types.items()]
+
+    def name_of(record: Mapping[str, Any]) -> str:
+        there = {field for field, value in record.items() if value is not None and value != ""}
+        fitting = [name for name, required, known in shapes if there <= known and required <= record.keys()]
+        fuller = [name for name, required, _ in shapes if name in fitting and required <= there]
+        found = fuller or fitting
+        return found[0] if len(found) == 1 else ""
+
+    return name_of
+
+
+def _fields_of(schema: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str]]:
+    """The fields that a record must have, and those that it may have."""
+    target = schema
+    if "$ref" in schema:
+        target = schema.get("$defs", {}).get(str(schema["$ref"]).rpartition("/")[2], {})
+    return frozenset(target.get("required", ())), frozenset(target.get("properties", ()))
