@@ -8,7 +8,6 @@ code written by hand (benchmarks/extract.py).
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
 from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
@@ -17,7 +16,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from crawler.errors import PageTooHeavy, SelectorError
 from crawler.items.item import Item, plan_of, reaches
-from crawler.items.rules import HERE, MISSING, Css, FieldRule
+from crawler.items.rules import HERE, MISSING, Css, FieldRule, fresh
 from crawler.items.types import converter_of
 from crawler.parse.query import ATTR, ELEMENT, TEXT, Branch, compile_query
 from crawler.parse.select import elements, first_element, select, texts
@@ -167,9 +166,7 @@ def _default_of(rule: FieldRule) -> Callable[[], Any]:
     default: Any = rule.css.default
     if default is MISSING:
         default = None if rule.allows_none else msgspec.UNSET
-    if isinstance(default, (list, dict, set, Item)):
-        return lambda: copy(default)  # one of its own for each item
-    return lambda: default
+    return fresh(default)
 
 
 def _first(branches: tuple[Branch, ...], css: Css) -> Find:
