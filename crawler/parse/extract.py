@@ -18,8 +18,11 @@ from crawler.errors import PageTooHeavy, SelectorError
 from crawler.items.item import Item, plan_of, reaches
 from crawler.items.rules import HERE, MISSING, Css, FieldRule, fresh
 from crawler.items.types import converter_of
+from crawler.parse.deep import SizedTree
+from crawler.parse.links import base_for, base_of
 from crawler.parse.query import ATTR, ELEMENT, TEXT, Branch, compile_query
 from crawler.parse.select import elements, first_element, select, texts
+from crawler.urls.url import Base
 
 I = TypeVar("I", bound=Item)  # noqa: E741 (a type variable, and the only one here)
 _INNER = 100_000
@@ -59,6 +62,20 @@ def extract(item_type: type[I], root: Root, url: str, join: Callable[[str], str]
     """
     item: I = _filler(item_type).fill(root, _Place(url, join))
     return item
+
+
+def extract_inside(item_type: type[I], node: LexborNode) -> I:
+    """The same, for a node of a page that need not be at hand."""
+    tree = node.parser
+    url = tree.url if isinstance(tree, SizedTree) else ""
+    bases: list[Base] = []  # looked for when the first address is joined
+
+    def join(href: str) -> str:
+        if not bases:
+            bases.append(base_for(url, base_of(tree)))
+        return bases[0].resolve(href) or href
+
+    return extract(item_type, node, url, join)
 
 
 class _Filler:

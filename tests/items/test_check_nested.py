@@ -141,13 +141,14 @@ def test_a_good_one_is_written_whole(inner: Any, outer: Any) -> None:
 def test_a_wrong_field_is_named_by_its_path_wherever_the_inner_item_is(
     inner: Any, outer: Any, field: str, wrong: Any
 ) -> None:
-    if inner is PydanticInner and field in ("link", "links") and wrong != 3:
-        pytest.skip("pydantic knows a URL by its own types alone")
     good, bad = inner(**GOOD), unchecked(inner, **{**GOOD, field: wrong})
     for place, path in (("inner", "inner"), ("several", "several[1]"), ("perhaps", "perhaps")):
         values = {"inner": good, "several": [good, good], "perhaps": None}
         values[place] = [good, bad] if place == "several" else bad
         reject = to_record(unchecked(outer, **values), PAGE)
+        if inner is PydanticInner and field in ("link", "links") and wrong != 3:
+            assert isinstance(reject, Record)  # pydantic knows a URL by its own types alone
+            continue
         assert isinstance(reject, Reject), reject
         named = reject.field.removesuffix("[1]").removesuffix("[...]")
         assert (named, reject.item_type, reject.url) == (f"{path}.{field}", outer.__name__, PAGE)

@@ -176,6 +176,20 @@ def test_the_base_is_the_one_that_the_page_declares() -> None:
     assert a_page(html).extract_all(Author, "a")[0].link == "https://cdn.example/x/y"
 
 
+def test_a_node_fills_an_item_as_the_page_does() -> None:
+    page = a_page()
+    assert page.css(".author")[0].extract(Author) == Author(name="Harari", link="https://shop.example/authors/7")
+    assert [node.extract(Review) for node in page.css("article")] == page.extract_all(Review, "article")
+    assert page.css("main")[0].extract(Book) == page.extract(Book)
+    based = a_page('<base href="https://cdn.example/x/"><p><b>a</b><a href="y"></a></p>').css("p")[0]
+    assert based.extract(Author).link == "https://cdn.example/x/y"
+
+
+def test_a_text_fills_no_item() -> None:
+    with pytest.raises(ValueError, match="an item is filled from an element: leave ::text or"):
+        a_page().css("h1::text")[0].extract(Size)
+
+
 class Comment(Item):
     text: str = css("p::text")
     replies: list[Comment] = css("div")
