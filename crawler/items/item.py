@@ -18,7 +18,6 @@ from crawler.items.types import kind_of
 _HERE_RULE = Css(HERE, None, MISSING, many=False, then=None)
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(css,))
 class _ItemMeta(msgspec.StructMeta):
     """Takes the ``css()`` rules out of the class body, so that the fields are ordinary ones."""
 
@@ -65,6 +64,7 @@ class _ItemMeta(msgspec.StructMeta):
         return cls
 
 
+@dataclass_transform(kw_only_default=True, field_specifiers=(css,))
 class Item(msgspec.Struct, metaclass=_ItemMeta):
     """A typed record of a page: annotated fields, each with the place where it stands.
 
