@@ -29,8 +29,10 @@ def _fields_in_words(of_type: Filled) -> str:
         words.append(f"{len(lacking) - _FIELDS:,} more below 100 %")
     whole = len(fields) - len(lacking)
     if whole:
-        other = "the other " if lacking else "all " if whole > 1 else ""
-        words.append(f"{other}{whole:,} field{'s' if whole > 1 else ''} 100 %")
+        number = "" if lacking and whole == 1 else f"{whole:,} "
+        words.append(
+            f"{'the other ' if lacking else 'all ' if whole > 1 else ''}{number}field{'s' * (whole > 1)} 100 %"
+        )
     return ", ".join(words) or "no fields"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, ClassVar, dataclass_transform
 
 import msgspec
@@ -12,13 +12,12 @@ import msgspec
 from crawler.errors import ItemDefinitionError
 from crawler.items.annotations import annotations_of, resolve
 from crawler.items.keys import Keep, Key, keyed
-from crawler.items.rules import HERE, MISSING, Css, FieldRule, css, fitted, is_item_type, is_many
+from crawler.items.rules import HERE, MISSING, Css, FieldRule, css, fitted, fresh, is_item_type, is_many
 from crawler.items.types import kind_of
 
 _HERE_RULE = Css(HERE, None, MISSING, many=False, then=None)
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(css,))
 class _ItemMeta(msgspec.StructMeta):
     """Takes the ``css()`` rules out of the class body, so that the fields are ordinary ones."""
 
@@ -44,7 +43,8 @@ class _ItemMeta(msgspec.StructMeta):
             if field not in annotations:
                 raise ItemDefinitionError(f"{name}.{field} has a rule but no type: write {field}: str = css(...)")
             if rule.default is not MISSING:
-                namespace[field] = rule.default
+                given = fresh(rule.default)
+                namespace[field] = msgspec.field(default_factory=given) if isinstance(given, partial) else rule.default
             elif is_many(rule, annotations[field]):
                 namespace[field] = []
             else:
@@ -64,6 +64,7 @@ class _ItemMeta(msgspec.StructMeta):
         return cls
 
 
+@dataclass_transform(kw_only_default=True, field_specifiers=(css,))
 class Item(msgspec.Struct, metaclass=_ItemMeta):
     """A typed record of a page: annotated fields, each with the place where it stands.
 

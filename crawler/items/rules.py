@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import re as regex
 from collections.abc import Callable
+from copy import deepcopy
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -59,6 +61,13 @@ def css(
         raise TypeError(f"css() needs a CSS query, as in css('h1::text'), not {query!r}")
     pattern = regex.compile(re) if isinstance(re, str) else re
     return Css(query, pattern, default, many, then)
+
+
+def fresh(default: Any) -> Callable[[], Any]:  # Any: of a field's type
+    """What gives *default*: one of its own for each item, if it can be changed."""
+    if isinstance(default, (list, dict, set, msgspec.Struct)):
+        return partial(deepcopy, default)
+    return lambda: default
 
 
 class FieldRule(msgspec.Struct, frozen=True):

@@ -8,7 +8,6 @@ code written by hand (benchmarks/extract.py).
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
 from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
@@ -17,10 +16,13 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from crawler.errors import PageTooHeavy, SelectorError
 from crawler.items.item import Item, plan_of, reaches
-from crawler.items.rules import HERE, MISSING, Css, FieldRule
+from crawler.items.rules import HERE, MISSING, Css, FieldRule, fresh
 from crawler.items.types import converter_of
+from crawler.parse.deep import SizedTree
+from crawler.parse.links import base_for, base_of
 from crawler.parse.query import ATTR, ELEMENT, TEXT, Branch, compile_query
 from crawler.parse.select import elements, first_element, select, texts
+from crawler.urls.url import Base
 
 I = TypeVar("I", bound=Item)  # noqa: E741 (a type variable, and the only one here)
 _INNER = 100_000
@@ -60,6 +62,20 @@ def extract(item_type: type[I], root: Root, url: str, join: Callable[[str], str]
     """
     item: I = _filler(item_type).fill(root, _Place(url, join))
     return item
+
+
+def extract_inside(item_type: type[I], node: LexborNode) -> I:
+    """The same, for a node of a page that need not be at hand."""
+    tree = node.parser
+    url = tree.url if isinstance(tree, SizedTree) else ""
+    bases: list[Base] = []  # looked for when the first address is joined
+
+    def join(href: str) -> str:
+        if not bases:
+            bases.append(base_for(url, base_of(tree)))
+        return bases[0].resolve(href) or href
+
+    return extract(item_type, node, url, join)
 
 
 class _Filler:
@@ -167,9 +183,7 @@ def _default_of(rule: FieldRule) -> Callable[[], Any]:
     default: Any = rule.css.default
     if default is MISSING:
         default = None if rule.allows_none else msgspec.UNSET
-    if isinstance(default, (list, dict, set, Item)):
-        return lambda: copy(default)  # one of its own for each item
-    return lambda: default
+    return fresh(default)
 
 
 def _first(branches: tuple[Branch, ...], css: Css) -> Find:

@@ -20,8 +20,11 @@ from crawler.http.refresh import refresh_of
 from crawler.parse.css import addresses_in_css
 from crawler.parse.select import Element, Tree
 from crawler.parse.srcset import candidates
+from crawler.urls.url import Base
 
 Level: TypeAlias = Literal["pages", "resources", "all"]
+_NO_BASE = ("data:", "javascript:")
+"""Schemes that a ``<base href>`` must not have. The HTML Standard, "set the frozen base URL"."""
 LEVELS: tuple[Level, ...] = ("pages", "resources", "all")
 """Each holds the one before it."""
 PAGES, RESOURCES, ALL = range(3)
@@ -207,6 +210,12 @@ _PLANS = {level: _plan(number) for number, level in enumerate(LEVELS)}
 def base_of(tree: Tree) -> str | None:
     """What the first ``<base>`` that has an ``href`` says, perhaps nothing; None if there is none."""
     return next((base.attrs.get("href") or "" for base in tree.tags("base") if "href" in base.attributes), None)
+
+
+def base_for(url: str, href: str | None) -> Base:
+    """What addresses in the page *url* are joined by; *href* is what its ``<base>`` says."""
+    base = Base(url).resolve(href) if href else None
+    return Base(url if base is None or base.startswith(_NO_BASE) else base)
 
 
 class Found(NamedTuple):

@@ -26,6 +26,7 @@ from crawler.parse.links import (
     addresses_in_headers,
     addresses_in_manifest,
     addresses_in_text,
+    base_for,
     base_of,
     is_hidden,
     is_nofollow,
@@ -50,8 +51,6 @@ _SNIFF = 512
 """Bytes in which a NUL tells of a binary body, whatever its header says."""
 _CONTENT_TYPE = 1_024
 """Characters of a Content-Type. What is found out about each is remembered, and a server may send 256 KiB of it."""
-_NO_BASE = ("data:", "javascript:")
-"""Schemes that a ``<base href>`` must not have. The HTML Standard, "set the frozen base URL"."""
 _NO_TEXT = frozenset({"application/pdf", "application/zip", "application/gzip", "application/octet-stream"})
 _NO_METAS = frozenset({"application/json", "application/javascript", "text/javascript", "text/css", "text/csv"})
 """Texts that have no head in which a page could speak of itself."""
@@ -186,6 +185,7 @@ class Page:
         if self._tree is None:
             self._weigh()
             self._tree = SizedTree(self.document)
+            self._tree.url = self.url
             self._document = None  # which nobody needs any more
             if self._is_trusted or not self._is_light:
                 self._tree.is_light, self._tree.is_trusted = False, self._is_trusted
@@ -219,7 +219,7 @@ class Page:
         """Build the tree, whatever it takes: in a thread, for selectolax lets others run meanwhile."""
         if self._tree is None:
             tree = SizedTree(self.document)
-            tree.is_light = False
+            tree.is_light, tree.url = False, self.url
             self._tree, self._document = tree, None
 
     def trust(self) -> None:
@@ -496,7 +496,7 @@ class Page:
 
     def _base_url(self) -> Base:
         if self._base is None:
-            self._base = self._base_from(self._declared_base())
+            self._base = base_for(self.url, self._declared_base())
         return self._base
 
     def _declared_base(self) -> str | None:
@@ -504,10 +504,6 @@ class Page:
             return base_of(self.tree)
         except PageTooHeavy:
             return None
-
-    def _base_from(self, href: str | None) -> Base:
-        base = Base(self.url).resolve(href) if href else None
-        return Base(self.url if base is None or base.startswith(_NO_BASE) else base)
 
     def _may_say(self, *words: bytes) -> bool:
         """Whether a ``<meta>`` may have one of *words*: to look for it in the bytes costs a fifth of a search in the
@@ -553,7 +549,7 @@ class Page:
             return list(addresses_in_manifest(self.body, level))
         base, found = addresses(self.tree, level, obey_nofollow=self._options.obey_nofollow)
         if self._base is None:
-            self._base = self._base_from(base)
+            self._base = base_for(self.url, base)
         return [*found, *addresses_in_text(self.text)] if level == "all" and self.is_text else found
 
     def _linked_by_headers(self, level: Level) -> list[str]:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re as regex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias, overload
+from typing import Any, TypeAlias, TypeVar, overload
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from crawler.errors import PageTooHeavy, SelectorError
+from crawler.items.item import Item
 from crawler.parse.deep import in_stages
 from crawler.parse.query import ATTR, DEEP_TEXT, ELEMENT, TEXT, Branch, compile_query, divided, with_chains
 
+I = TypeVar("I", bound=Item)  # noqa: E741 (a type variable, and the only one here)
 _SPACE = regex.compile(r"\s+")
 _MANY = 250_000
 """Results. More than that, and than the page has bytes, only elements in each other have: each those of all within."""
@@ -94,6 +96,17 @@ class Node:
         Of what CSS has found, the XPath sees the element alone, as if it were a page of its own.
         """
         return Selection([self]).xpath(query, namespaces, **variables)
+
+    def extract(self, item_type: type[I]) -> I:
+        """An item of that type, its fields filled from inside this element, itself included.
+
+        :raises ValueError: this is a text or an attribute
+        """
+        from crawler.parse.extract import extract_inside  # which selects
+
+        if self._value is not None:
+            raise ValueError("an item is filled from an element: leave ::text or ::attr() out of the query")
+        return extract_inside(item_type, self.raw)
 
     def re(self, pattern: str | regex.Pattern[str]) -> list[str]:
         """Every match: the groups if the pattern has some, else the whole."""
