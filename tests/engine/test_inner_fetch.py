@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from crawling import SITE, Crawled, Scripted, crawled, html, prepared, refused, status
+from crawling import SITE, Scripted, crawled, html, prepared, refused, status
 from watching import Reply, WatchingServer
 
 import crawler
