@@ -481,14 +481,14 @@ def test_items_of_a_parse_process_come_back_with_their_types(tmp_path: Path):
 
 def test_a_record_of_a_pydantic_model_becomes_the_model_again():
     pydantic = pytest.importorskip("pydantic")
-    from crawler.api import _item_of
+    from crawler.items.check import item_of
 
     class Model(pydantic.BaseModel):
         title: str
 
-    assert _item_of(Record(b'{"title":"One"}', None, Model)) == Model(title="One")
-    assert _item_of(Record(b'{"title":"One"}', None, Plain)) == Plain("One")
-    assert _item_of(Record(b'{"title":"One"}', None, None)) == {"title": "One"}
+    assert item_of(Record(b'{"title":"One"}', None, Model)) == Model(title="One")
+    assert item_of(Record(b'{"title":"One"}', None, Plain)) == Plain("One")
+    assert item_of(Record(b'{"title":"One"}', None, None)) == {"title": "One"}
 
 
 def test_a_signal_stops_a_script(tmp_path: Path):

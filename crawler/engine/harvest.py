@@ -74,6 +74,8 @@ def misfit(value: Any, source: Any, gives: str = _GIVES) -> SpiderError:
 
 def in_own_words(error: BaseException, step: str = "") -> CallbackError:
     """The error as its author needs it: their frames alone. *step* is the step that raised it."""
+    if isinstance(error, CallbackError):
+        return error  # of a step, in its words already
     shown = traceback.TracebackException(type(error), error, _skip_ours(error.__traceback__))
     del shown.stack[_end_of_own(shown.stack) :]
     only = list(shown.format_exception_only())

@@ -48,7 +48,7 @@ class Step:
         caller = watch.hand_over(self.function) if watch is not None else None
         try:
             given = self.function(item)
-            return given if is_item(given) else self._sorted(given)
+            return given if is_item(given) and not isinstance(given, Request) else self._sorted(given)
         except (Exception, SystemExit) as error:
             if isinstance(error, PageTooHeavy):
                 raise
@@ -65,7 +65,7 @@ class Step:
                 given = self.function(item)
                 coroutine = _gathered(given) if inspect.isasyncgen(given) else given
                 given = await watched(coroutine, stopwatch) if inspect.iscoroutine(coroutine) else await given
-                return given if is_item(given) else self._sorted(given)
+                return given if is_item(given) and not isinstance(given, Request) else self._sorted(given)
             except (Exception, SystemExit, asyncio.CancelledError) as error:
                 if is_cancellation(error) or isinstance(error, PageTooHeavy):
                     raise
