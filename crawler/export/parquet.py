@@ -4,8 +4,8 @@ What becomes of a field is in ``export/columns.py``: text, int64 (uint64, decima
 timestamp in microseconds (in UTC where there are offsets), list, struct, and JSON text for what is none of them. A field
 that a record does not have is null, as one that is null.
 
-Rule 1: a row group has as many records as are 10,000, 8 MB of JSON and 2,000,000 cells at most: that is what is in
-memory, however many records there are.
+Rule 1: a row group has as many records as are 10,000, 8 MB of JSON and 8,000,000 cells at most: that is what is in
+memory, however many records there are. Where many columns of many records would be too many chunks, it has more of them.
 Rule 2: columns of JSON text, and decimals that are whole numbers, say so in their metadata (``crawler``), so that reading
 gives what was written.
 """
@@ -24,7 +24,7 @@ import msgspec
 
 from crawler.errors import MissingExtra
 from crawler.export.columns import Type, distinct, survey, type_of
-from crawler.export.kinds import Lines, Making, NotReadable
+from crawler.export.kinds import Lines, Making, NotReadable, NotWritable
 from crawler.export.lines import decoded, groups_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,11 @@ if TYPE_CHECKING:
 
 NO_FIELDS = "no_fields"
 """The column of a file whose records have none: readers want one."""
-_MOST_CELLS = 2_000_000
+_MOST_CELLS = 8_000_000
+_MOST_CHUNKS = 250_000
+"""Columns times row groups of a file. Until it is written each has some 1,200 bytes in memory (measured)."""
+_STRETCH = 8
+"""How many times a row group may be larger than it should be, so that there are not more of them."""
 _MARK = "crawler"
 """The key of a column's metadata: its *kind*, where the type alone does not say it."""
 _MARKED = ("json", "large")
@@ -62,7 +66,7 @@ class Parquet:
         objects = found.records.objects
         types = {name: type_of(column, objects) for name, column in found.columns().items()}
         types = types or {NO_FIELDS: Type("text")}
-        most = max(1, min(found.group, _MOST_CELLS // _width(Type("object", fields=types))))
+        most = _group(objects, found.group, _width(Type("object", fields=types)))
         schema = self._core.Schema(_fields(types))
         with target.open("xb") as file:
             watched = _Watched(file)
@@ -166,6 +170,21 @@ def _batches(lines: Iterable[bytes], most: int, types: dict[str, Type], schema: 
         records = decoded(group)
         columns = [_array([record.get(name) for record in records], kind) for name, kind in types.items()]
         yield RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _group(records: int, most: int, columns: int) -> int:
+    """Records of a row group; *most* are as many as fit by their bytes.
+
+    :raises NotWritable: there are too many columns for so many records
+    """
+    fit = max(1, min(most, _MOST_CELLS // columns))
+    needed = -(-records * columns // _MOST_CHUNKS)
+    if needed > fit * _STRETCH:
+        raise NotWritable(
+            f"{records:,} records with {columns:,} different fields are too many for a Parquet file: JSON lines (.jsonl) "
+            "hold them"
+        )
+    return max(fit, needed)
 
 
 def _width(kind: Type) -> int:

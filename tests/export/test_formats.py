@@ -3,6 +3,7 @@
 import gzip
 import json
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from shutil import which
@@ -24,6 +25,11 @@ from crawler.export.formats import (
 )
 from crawler.outcome import Record
 from tests.export.datasets import HARD, lines_of, read, without_nulls, written
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 GROWING = [ending for ending, form in FORMATS.items() if not form.is_made]
 MADE = [ending for ending, form in FORMATS.items() if form.is_made]
@@ -49,7 +55,7 @@ def unpacked(data, ending):
     if ending.endswith(".gz"):
         return gzip.decompress(data)
     if ending.endswith(".zst"):
-        return subprocess.run(["zstd", "-dc"], input=data, capture_output=True, check=True).stdout
+        return zstd.decompress(data)
     return data
 
 

@@ -216,6 +216,26 @@ def test_row_groups_of_large_records_and_of_many_columns_are_smaller(
     assert [record["o"]["f29"] for record in by_pyarrow(many)] == list(range(7))
 
 
+@pytest.mark.parametrize(
+    ("records", "most", "columns", "group"),
+    [
+        (1_000_000, 10_000, 6, 10_000),
+        (0, 10_000, 1, 10_000),
+        (100_000, 500, 6, 500),
+        (10_000, 10_000, 3_000, 2_666),
+        (500_000, 10_000, 3_000, 6_000),
+        (10**9, 10_000, 10, 40_000),
+    ],
+)
+def test_a_row_group_has_as_many_records_as_are_in_memory(records: int, most: int, columns: int, group: int) -> None:
+    assert parquet_module._group(records, most, columns) == group
+
+
+def test_too_many_columns_for_so_many_records_are_told() -> None:
+    with pytest.raises(NotWritable, match=r"1,000,000 records with 9,000 different fields are too many for a Parquet"):
+        parquet_module._group(1_000_000, 10_000, 9_000)
+
+
 def test_many_columns_are_read_back(tmp_path: Path) -> None:
     records = [{f"f{number}": number for number in range(start, start + 1_000)} for start in range(0, 3_000, 500)]
     path = written(tmp_path / "items.parquet", records)
