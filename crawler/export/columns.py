@@ -32,9 +32,23 @@ EXACT = 2**53
 """Whole numbers up to it are the same as floating ones."""
 
 Kind = Literal[
-    "text", "json", "flag", "whole", "unsigned", "decimal", "real", "date", "time", "moment", "utc", "list", "object"
+    "text",
+    "json",
+    "flag",
+    "whole",
+    "unsigned",
+    "large",
+    "decimal",
+    "real",
+    "date",
+    "time",
+    "moment",
+    "utc",
+    "list",
+    "object",
 ]
-"""*moment* is a date and time of nowhere in particular, *utc* one with an offset."""
+"""*large* is a whole number beyond 64 bits, of 38 digits at most; *moment* is a date and time without an offset, *utc* one
+with it."""
 
 _FORMS: Mapping[str, Any] = {
     "date": list[datetime.date],
@@ -298,8 +312,8 @@ def _typed(column: Column) -> Type:
     if kinds <= {int, float}:
         return _number(column)
     if kinds == {list} and column.values is not None:
-        values = type_of(column.values, 0) if column.values.kinds else _unseen(column.hint.values())
-        return Type("list", values=values) if values else Type("json")
+        values = column.values
+        return Type("list", values=type_of(values, 0)) if values.kinds else _unseen_list(values.hint)
     if kinds == {dict} and column.fields:
         fields = {name: type_of(field, column.objects) for name, field in _in_order(column).items()}
         return Type("object", fields=fields)
@@ -308,16 +322,23 @@ def _typed(column: Column) -> Type:
     return _text(column) if kinds == {str} else Type("json")
 
 
+_SCALARS: Mapping[str, Kind] = {"string": "text", "integer": "whole", "number": "real", "boolean": "flag"}
+_TEXTS: Mapping[str, Kind] = {"date": "date", "date-time": "moment", "time": "time"}
+
+
 def _unseen(hint: Hint) -> Type | None:
     """What a schema says of a place where no value is; None if it does not say."""
-    scalars: dict[str, Kind] = {"string": "text", "integer": "whole", "number": "real", "boolean": "flag"}
-    forms: dict[str, Kind] = {"date": "date", "date-time": "moment", "time": "time"}
-    if hint.kind in scalars:
-        return Type(forms.get(hint.form, scalars[hint.kind]))
+    if hint.kind in _SCALARS:
+        return Type(_TEXTS.get(hint.form, _SCALARS[hint.kind]))
     if hint.kind == "array":
-        values = hint.values()
-        return Type("list", values=_unseen(values)) if values.kind in scalars else Type("json")
+        return _unseen_list(hint.values())
     return Type("json") if hint.kind == "object" else None
+
+
+def _unseen_list(values: Hint) -> Type:
+    """Of lists that are all empty. Not even the schema's own objects are columns before there is one."""
+    inner = _unseen(values) if values.kind in _SCALARS else None
+    return Type("list", values=inner) if inner else Type("json")
 
 
 def _text(column: Column) -> Type:
@@ -326,7 +347,7 @@ def _text(column: Column) -> Type:
     if column.form == "decimal":
         precision = max(1, column.digits, 0) + column.scale
         return Type("decimal", precision=precision, scale=column.scale) if precision <= 38 else Type("text")
-    return Type("date" if column.form == "date" else "time" if column.form == "time" else "text")
+    return Type(_TEXTS.get(column.form, "text"))
 
 
 def _number(column: Column) -> Type:
@@ -340,7 +361,7 @@ def _number(column: Column) -> Type:
         return Type("whole")
     if low >= 0 and high < 2**64:
         return Type("unsigned")
-    return Type("decimal", precision=38) if max(-low, high) < 10**38 else Type("json")
+    return Type("large") if max(-low, high) < 10**38 else Type("json")
 
 
 def distinct(names: Iterable[str], *, ignores_case: bool = False) -> dict[str, str]:

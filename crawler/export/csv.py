@@ -39,23 +39,23 @@ class Csv(Streamed):
     """A table, in UTF-8."""
 
     def put(self, lines: Lines, file: BinaryIO, making: Making) -> None:
-        text = TextIOWrapper(file, "utf-8", newline="")
-        try:
-            write_table(lines(), fields_of(lines()), text, is_safe=making.is_safe)
-        except RecursionError:
-            raise NotWritable(TOO_DEEP) from None
-        text.detach()
+        with TextIOWrapper(file, "utf-8", newline="") as text:
+            try:
+                write_table(lines(), fields_of(lines()), text, is_safe=making.is_safe)
+            except RecursionError:
+                raise NotWritable(TOO_DEEP) from None
 
     def take(self, file: BinaryIO) -> Iterator[bytes]:
         """A record has the cells of its line, all of them text. A table that is a header alone has no records."""
-        rows = _rows_of(TextIOWrapper(file, "utf-8-sig", newline=""), is_safe=True)
-        header = next(rows, [])
-        for row in rows:
-            yield msgspec.json.encode(dict(zip(header, row, strict=False)))
+        with TextIOWrapper(file, "utf-8-sig", newline="") as text:
+            rows = _rows_of(text, is_safe=True)
+            header = next(rows, [])
+            for row in rows:
+                yield msgspec.json.encode(dict(zip(header, row, strict=False)))
 
     def take_over(self, path: Path, making: Making) -> Iterator[bytes]:
-        with opened(path, self.coding) as file:
-            yield from read_table(TextIOWrapper(file, "utf-8-sig", newline=""), is_safe=making.is_safe)
+        with opened(path, self.coding) as file, TextIOWrapper(file, "utf-8-sig", newline="") as text:
+            yield from read_table(text, is_safe=making.is_safe)
 
 
 def inert_cell(text: str) -> str:

@@ -49,7 +49,8 @@ class _Text:
         self.text = ""
         self.place = 0
         self.is_all = False
-        self.more()
+        while not self.text and not self.is_all:  # a character may be cut in two
+            self.more()
         self.text = self.text.removeprefix(BOM.decode())
 
     def more(self) -> None:

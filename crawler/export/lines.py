@@ -20,7 +20,7 @@ BOM = b"\xef\xbb\xbf"
 
 GROUP = 10_000
 """Records that are decoded at once, at most."""
-GROUP_BYTES = 8 << 20
+GROUP_BYTES = 4 << 20
 """Bytes of JSON that are decoded at once, if they are more than one record."""
 
 TOO_DEEP = "a record is nested too deeply: only JSON lines (.jsonl) can hold it"

@@ -4,9 +4,10 @@ What becomes of a field is in ``export/columns.py``: text, int64 (uint64, decima
 timestamp in microseconds (in UTC where there are offsets), list, struct, and JSON text for what is none of them. A field
 that a record does not have is null, as one that is null.
 
-Rule 1: a row group has as many records as are 10,000, 16 MB of JSON and 2,000,000 cells at most: that is what is in
-memory, however many records there are.
-Rule 2: columns of JSON text carry the metadata ``crawler.json``, so that reading gives what was written.
+Rule 1: a row group has as many records as are 10,000, 8 MB of JSON and 8,000,000 cells at most: that is what is in
+memory, however many records there are. Where many columns of many records would be too many chunks, it has more of them.
+Rule 2: columns of JSON text, and decimals that are whole numbers, say so in their metadata (``crawler``), so that reading
+gives what was written.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import msgspec
 
 from crawler.errors import MissingExtra
 from crawler.export.columns import Type, distinct, survey, type_of
-from crawler.export.kinds import Lines, Making, NotReadable
+from crawler.export.kinds import Lines, Making, NotReadable, NotWritable
 from crawler.export.lines import decoded, groups_of
 
 if TYPE_CHECKING:
@@ -31,11 +32,16 @@ if TYPE_CHECKING:
 
 NO_FIELDS = "no_fields"
 """The column of a file whose records have none: readers want one."""
-_MOST_CELLS = 2_000_000
-_JSON = {"crawler.json": "true"}
+_MOST_CELLS = 8_000_000
+_MOST_CHUNKS = 250_000
+"""Columns times row groups of a file. Until it is written each has some 1,200 bytes in memory (measured)."""
+_STRETCH = 8
+"""How many times a row group may be larger than it should be, so that there are not more of them."""
+_MARK = "crawler"
+"""The key of a column's metadata: its *kind*, where the type alone does not say it."""
+_MARKED = ("json", "large")
 
 _json: Callable[[Any], bytes] = msgspec.json.Encoder(decimal_format="string").encode
-_from_json: Callable[[str], Any] = msgspec.json.Decoder().decode
 
 
 class Parquet:
@@ -60,7 +66,7 @@ class Parquet:
         objects = found.records.objects
         types = {name: type_of(column, objects) for name, column in found.columns().items()}
         types = types or {NO_FIELDS: Type("text")}
-        most = max(1, min(found.group, _MOST_CELLS // _width(Type("object", fields=types))))
+        most = _group(objects, found.group, _width(Type("object", fields=types)))
         schema = self._core.Schema(_fields(types))
         with target.open("xb") as file:
             watched = _Watched(file)
@@ -166,6 +172,21 @@ def _batches(lines: Iterable[bytes], most: int, types: dict[str, Type], schema: 
         yield RecordBatch.from_arrays(columns, schema=schema)
 
 
+def _group(records: int, most: int, columns: int) -> int:
+    """Records of a row group; *most* are as many as fit by their bytes.
+
+    :raises NotWritable: there are too many columns for so many records
+    """
+    fit = max(1, min(most, _MOST_CELLS // columns))
+    needed = -(-records * columns // _MOST_CHUNKS)
+    if needed > fit * _STRETCH:
+        raise NotWritable(
+            f"{records:,} records with {columns:,} different fields are too many for a Parquet file: JSON lines (.jsonl) "
+            "hold them"
+        )
+    return max(fit, needed)
+
+
 def _width(kind: Type) -> int:
     """Columns of Parquet that *kind* takes: an object is as many as its fields."""
     inner = [*kind.fields.values(), *([kind.values] if kind.values else [])]
@@ -181,7 +202,9 @@ def _field(name: str, kind: Type, *, is_nullable: bool | None = None) -> Field:
     from arro3.core import Field
 
     nullable = kind.is_nullable if is_nullable is None else is_nullable
-    return Field(name, _arrow(kind), nullable=nullable, metadata=_JSON if kind.kind == "json" else None)
+    return Field(
+        name, _arrow(kind), nullable=nullable, metadata={_MARK: str(kind.kind)} if kind.kind in _MARKED else None
+    )
 
 
 def _arrow(kind: Type) -> DataType:
@@ -200,6 +223,7 @@ def _arrow(kind: Type) -> DataType:
         "flag": DataType.bool,
         "whole": DataType.int64,
         "unsigned": DataType.uint64,
+        "large": lambda: DataType.decimal128(38, 0),
         "decimal": lambda: DataType.decimal128(kind.precision, kind.scale),
         "real": DataType.float64,
         "date": DataType.date32,
@@ -236,7 +260,8 @@ def _mask(values: list[Any]) -> Array | None:
     return Array([value is None for value in values], DataType.bool()) if None in values else None
 
 
-_PARSED: dict[str, Callable[[Any], str]] = {
+_PARSED: dict[str, Callable[[str], str]] = {
+    "large": str,
     "decimal": lambda text: format(Decimal(text), "f"),
     "date": lambda text: msgspec.convert(text, datetime.date).isoformat(),
     "time": lambda text: msgspec.convert(text, datetime.time).isoformat(),
@@ -288,11 +313,12 @@ def _records(batch: RecordBatch, fields: list[Field]) -> Iterator[bytes]:
 
 
 def _restored(values: Any, field: Field) -> list[Any]:
-    """*values* of a column, with JSON text as what it says, wherever it stands within them."""
-    if not _has_json(field):
+    """*values* of a column, with those that are marked as what they were, wherever it stands within them."""
+    if not _has_mark(field):
         return list(values)
-    if field.metadata_str.get("crawler.json"):
-        return [value if value is None else _from_json(value) for value in values]
+    restore = _RESTORED.get(field.metadata_str.get(_MARK, ""))
+    if restore is not None:
+        return [value if value is None else restore(value) for value in values]
     if field.type.value_field is not None:
         inner = field.type.value_field
         return [value if value is None else _restored(value, inner) for value in values]
@@ -303,11 +329,15 @@ def _restored(values: Any, field: Field) -> list[Any]:
     return list(values)
 
 
-def _has_json(field: Field) -> bool:
+_RESTORED: dict[str, Callable[[Any], Any]] = {"json": msgspec.json.Decoder().decode, "large": int}
+
+
+def _has_mark(field: Field) -> bool:
+    """Whether it, or one within it, is not what its type alone says."""
     from arro3.core import DataType
 
-    if field.metadata_str.get("crawler.json"):
+    if field.metadata_str.get(_MARK):
         return True
     if field.type.value_field is not None:
-        return _has_json(field.type.value_field)
-    return DataType.is_struct(field.type) and any(map(_has_json, field.type.fields))
+        return _has_mark(field.type.value_field)
+    return DataType.is_struct(field.type) and any(map(_has_mark, field.type.fields))

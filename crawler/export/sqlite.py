@@ -55,12 +55,11 @@ class Sqlite:
 
     def read(self, path: Path) -> Iterator[bytes]:
         """The rows of the only table, in the order of their numbers."""
+        _check_length(path)
         try:
             with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
                 yield from _rows(database)
         except sqlite3.Error as error:
-            if not path.exists():
-                raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(path)) from None
             raise NotReadable(f"SQLite cannot read it: {error}") from None
 
     def take_over(self, path: Path, making: Making) -> Iterator[bytes]:
@@ -108,6 +107,20 @@ def _table_name(name: str) -> str:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _check_length(path: Path) -> None:
+    """https://www.sqlite.org/fileformat2.html, 1.3: SQLite itself sees only later, or never, that pages are missing.
+
+    :raises NotReadable: the file is shorter than it says
+    """
+    with path.open("rb") as file:
+        head = file.read(100)
+        size = file.seek(0, 2)
+    page = int.from_bytes(head[16:18], "big")
+    pages = int.from_bytes(head[28:32], "big") if head[24:28] == head[92:96] else 0
+    if head.startswith(b"SQLite format 3") and pages * (65_536 if page == 1 else page) > size:
+        raise NotReadable("it is a SQLite database that was cut off")
 
 
 def _rows(database: sqlite3.Connection) -> Iterator[bytes]:

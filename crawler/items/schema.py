@@ -49,11 +49,27 @@ def _of_pydantic(model: Any) -> dict[str, Any]:  # Any: a pydantic class
 def _require_what_is_written(schema: dict[str, Any], kind: type) -> None:
     """Make *schema* say what a record of *kind* always has."""
     properties = schema["properties"]
+    for field in msgspec.inspect.type_info(kind).fields:  # type: ignore[attr-defined]  # a type with fields, as above
+        if field.encode_name in properties:
+            _date_times(properties[field.encode_name], field.type)
     if hasattr(kind, "__attrs_attrs__"):
         for name in [name for name in properties if name.startswith("_")]:
             del properties[name]  # not part of a record
     optional = _may_be_left_out(kind)
     schema["required"] = [name for name in properties if name not in optional]
+
+
+def _date_times(written: dict[str, Any], described: Any) -> None:  # Any: as msgspec.inspect describes a type
+    """Say that a text is a date and time also where the type does not ask for an offset: so does pydantic."""
+    kinds = msgspec.inspect
+    if isinstance(described, (kinds.ListType, kinds.SetType, kinds.FrozenSetType, kinds.VarTupleType)):
+        _date_times(written.get("items", {}), described.item_type)
+    choices = described.types if isinstance(described, kinds.UnionType) else (described,)
+    texts = [choice for choice in choices if isinstance(choice, (kinds.StrType, kinds.DateTimeType))]
+    if len(texts) == 1 and isinstance(texts[0], kinds.DateTimeType):
+        for one in written.get("anyOf", [written]):
+            if one.get("type") == "string":
+                one.setdefault("format", "date-time")
 
 
 def _may_be_left_out(kind: type) -> set[str]:
