@@ -232,7 +232,7 @@ def _extent(column: Column) -> str:
 
 
 def _between(extent: Range) -> str:
-    least, most = f"{extent.least:,.10g}", f"{extent.most:,.10g}"
+    least, most = f"{extent.least:.10g}", f"{extent.most:.10g}"
     return least if least == most else f"{least} .. {most}"
 
 
