@@ -32,6 +32,8 @@ _MOST_PARTS = 9_000
 _AT_ONCE = 4
 """Parts on their way, and in memory: 32 MiB of a file of up to 72 GB."""
 _RETRIES = 6
+_BACKOFF = 0.2
+"""Seconds before the second try; each further one waits twice as long, 15 s at most."""
 _RETRY_SECONDS = 120.0
 """After that a part is given up, and the upload with it."""
 _PATIENCE = 300
@@ -239,7 +241,7 @@ class Remote:
             "max_retries": _RETRIES,
             "retry_timeout": timedelta(seconds=seconds),
             "backoff": {
-                "init_backoff": timedelta(milliseconds=200),
+                "init_backoff": timedelta(seconds=_BACKOFF),
                 "max_backoff": timedelta(seconds=15),
                 "base": 2,
             },

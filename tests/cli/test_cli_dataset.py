@@ -120,7 +120,32 @@ def test_a_dataset_of_several_files_is_checked_as_one(crawl: Callable[..., Any])
 def test_a_folder_without_a_manifest_is_shown_as_what_is_in_it(crawl: Callable[..., Any]) -> None:
     dataset("out/a.jsonl", BOOKS[:3])
     dataset("out/deeper/b.jsonl", BOOKS[:4])
+    dataset("out/a.rejects.jsonl", BOOKS)
+    dataset("out/a.changes.jsonl", BOOKS)
     assert crawl("dataset", "out").out.startswith("out: 7 items, 667 B in 2 files\n")
+
+
+def test_of_many_files_and_many_fields_the_first_ones_are_shown(crawl: Callable[..., Any]) -> None:
+    for n in range(12):
+        dataset(f"out/{n:02}.jsonl", [{f"field {n} {m}": m for m in range(30)}])
+    out = crawl("dataset", "out", "--sample", 0).out
+    assert "  09.jsonl  1 item, 521 B\n  and 2 more files\n" in out
+    assert out.endswith("and 160 more fields: --json has them\n")
+    assert len(json.loads(crawl("dataset", "out", "--json").out)["fields"]) == 360
+
+
+def test_where_it_comes_from_is_shown_as_far_as_it_is_known(crawl: Callable[..., Any]) -> None:
+    file = dataset("books.jsonl")
+    provenance = Provenance(
+        dataset="books", job=".crawl/books", compared_with="last.jsonl", settings={"delay": 0.5, "hosts": ["a" * 99]}
+    )
+    write(describe([file], provenance), manifest_path(file), syncs=False)
+    assert crawl("dataset", "books.jsonl").out.splitlines()[1:5] == [
+        "  job       .crawl/books",
+        "  compared  last.jsonl",
+        '  settings  delay=0.5, hosts=["aaaaaaaaaaaaaaaaaaa...',
+        "  type      items: 40 items, inferred schema",
+    ]
 
 
 def test_for_machines_all_is_one_json_object(crawl: Callable[..., Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import re
 import sys
@@ -10,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -41,14 +41,12 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith(("AWS_", "GOOGLE_", "AZURE_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.setattr(remote, "_RETRIES", 2)
+    monkeypatch.setattr(remote, "_BACKOFF", 0.01)
 
 
 def large_file(path: Path, size: int) -> Path:
     """No two parts of it are the same."""
-    with path.open("wb") as file:
-        for number in range(size // 32 + 1):
-            file.write(hashlib.sha256(number.to_bytes(8, "big")).digest())
-        file.truncate(size)
+    path.write_bytes(Random(1).randbytes(size))
     return path
 
 

@@ -94,7 +94,7 @@ def test_a_keyword_means_what_the_standard_says(schema: dict[str, Any], values: 
 
 
 @given(record=st.fixed_dictionaries({}, optional=FIELDS))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 def test_a_record_of_a_type_is_judged_as_by_the_standard(record: dict[str, Any]) -> None:
     assert (checker([BOOK])(record) == "") is jsonschema.Draft202012Validator(BOOK).is_valid(record)
 

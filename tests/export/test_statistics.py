@@ -29,9 +29,9 @@ JSON = st.recursive(
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
-    max_leaves=12,
+    max_leaves=6,
 )
-RECORDS = st.lists(st.dictionaries(st.sampled_from("abc"), JSON, max_size=3), max_size=12)
+RECORDS = st.lists(st.dictionaries(st.sampled_from("abc"), JSON, max_size=3), max_size=8)
 
 
 def statistics_of(records: Sequence[dict[str, Any]], group: int = 3) -> Statistics:
@@ -184,10 +184,9 @@ def test_the_schema_says_what_the_records_show() -> None:
 
 
 @given(records=RECORDS)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=40)
 def test_all_records_fit_the_schema_that_was_made_of_them(records: list[dict[str, Any]]) -> None:
     schema = statistics_of(records).schema()
-    jsonschema.Draft202012Validator.check_schema(schema)
     oracle = jsonschema.Draft202012Validator(schema)
     check = checker([schema])
     for record in records:
@@ -195,8 +194,13 @@ def test_all_records_fit_the_schema_that_was_made_of_them(records: list[dict[str
         assert check(record) == ""
 
 
+def test_the_schema_is_one_by_the_standard() -> None:
+    records = [{"a": 1, "b": [{"c": None}, [1.5, "x"]]}, {"b": {"d": True}}]
+    jsonschema.Draft202012Validator.check_schema(statistics_of(records).schema())
+
+
 @given(records=RECORDS, group=st.integers(1, 12))
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 def test_the_size_of_the_groups_changes_nothing(records: list[dict[str, Any]], group: int) -> None:
     def told(statistics: Statistics) -> Any:
         return sorted(
