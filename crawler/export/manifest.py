@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 
 from crawler.errors import OutputError, SinkError
+from crawler.export.fit import checker
 from crawler.export.formats import ending_of
 from crawler.export.read import MANIFEST, is_json
-from crawler.export.schema import checker
 from crawler.export.statistics import Statistics
 from crawler.export.survey import FileFacts, Survey
 

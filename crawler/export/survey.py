@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 
 from crawler.errors import OutputError
+from crawler.export.fit import Check
 from crawler.export.formats import ending_of
 from crawler.export.read import BOM, lines_of, told
-from crawler.export.schema import Check
 from crawler.export.statistics import Statistics
 
 _CHUNK = 1 << 20

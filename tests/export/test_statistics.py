@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler.export.schema import checker
+from crawler.export.fit import checker
 from crawler.export.statistics import (
     MOST_FIELDS,
     Column,

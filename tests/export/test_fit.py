@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler.export.schema import checker
+from crawler.export.fit import checker
 
 
 class Author(msgspec.Struct):
