@@ -98,10 +98,15 @@ def _find_in(folder: Path) -> Found:
         return Found(manifests.read(found[0]), folder, [])
     if found:
         raise OutputError(f"{folder} has several datasets; name one: {_listed(path.name for path in found)}")
-    files = sorted(path for path in folder.rglob("*") if is_dataset(path.name) and path.is_file())
+    files = sorted(path for path in folder.rglob("*") if _is_of_a_dataset(path))
     if not files:
         raise OutputError(f"{folder} has no dataset in it: their endings are {', '.join(FORMATS)}")
     return Found(None, folder, files)
+
+
+def _is_of_a_dataset(path: Path) -> bool:
+    """Whether it has items in it: rejects and changes are about them."""
+    return is_dataset(path.name) and not {".rejects", ".changes"} & {*path.suffixes} and path.is_file()
 
 
 def _listed(names: Iterator[str]) -> str:
@@ -232,7 +237,7 @@ def _extent(column: Column) -> str:
 
 
 def _between(extent: Range) -> str:
-    least, most = f"{extent.least:,.10g}", f"{extent.most:,.10g}"
+    least, most = f"{extent.least:.10g}", f"{extent.most:.10g}"
     return least if least == most else f"{least} .. {most}"
 
 

@@ -23,6 +23,7 @@ Keep = Literal["first", "last"]
 _Row = tuple[int, bytes, bytes, bytes]
 """As in the table of items."""
 
+_TEMPORARY = "the temporary file of a comparison"
 _GROUP = 1_000
 """Changes that are written together."""
 _CACHE_KB = 64 * 1024
@@ -107,7 +108,11 @@ def compare(
     """
     names = tuple(key or ())
     try:
-        with tempfile.TemporaryDirectory(prefix="crawl-compare-", dir=folder) as scratch:
+        scratch_folder = tempfile.TemporaryDirectory(prefix="crawl-compare-", dir=folder)
+    except OSError as error:
+        raise SinkError(_TEMPORARY, error.strerror or str(error)) from error
+    try:
+        with scratch_folder as scratch:
             connection = sqlite3.connect(Path(scratch, "items.sqlite"), isolation_level=None)
             try:
                 _prepare(connection)
@@ -118,7 +123,7 @@ def compare(
             finally:
                 connection.close()
     except sqlite3.Error as error:
-        raise SinkError("the temporary file of a comparison", str(error)) from error
+        raise SinkError(_TEMPORARY, str(error)) from error
 
 
 def changed_fields(before: dict[str, Any], after: dict[str, Any], *, as_text: bool) -> list[str]:

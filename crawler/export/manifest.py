@@ -16,15 +16,15 @@ from typing import Any
 import msgspec
 
 from crawler.errors import OutputError, SinkError
+from crawler.export.fit import checker
 from crawler.export.formats import ending_of
-from crawler.export.read import is_json
-from crawler.export.schema import checker
+from crawler.export.read import MANIFEST, is_json
 from crawler.export.statistics import Statistics
 from crawler.export.survey import FileFacts, Survey
 
 VERSION = 1
 """Raised by a change that earlier readers would misunderstand."""
-SUFFIX = ".manifest.json"
+SUFFIX = MANIFEST
 _WHOLE = f"dataset{SUFFIX}"
 """For a dataset that is a folder."""
 _PLACEHOLDER = re.compile(r"[-_.]?\{[^{}]*\}")

@@ -15,6 +15,8 @@ from crawler.export.formats import FORMATS, ending_of, format_of
 
 BOM = b"\xef\xbb\xbf"
 """Some editors put it before a text in UTF-8. It is no part of the first record."""
+MANIFEST = ".manifest.json"
+"""The end of a manifest's name."""
 _JSON = (".jsonl", ".json")
 _AS_TEXT = (".csv", ".xml")
 _UNREADABLE = (OSError, EOFError, zlib.error, ValueError)
@@ -40,8 +42,8 @@ def told(error: Exception) -> str:
 
 
 def is_dataset(name: str) -> bool:
-    """Whether the ending of *name* is that of a format."""
-    return ending_of(name) in FORMATS
+    """Whether *name* is that of a file of records, by its ending. That of a manifest is none."""
+    return ending_of(name) in FORMATS and not name.endswith(MANIFEST)
 
 
 def is_json(name: str) -> bool:

@@ -32,8 +32,14 @@ _MOST_PARTS = 9_000
 _AT_ONCE = 4
 """Parts on their way, and in memory: 32 MiB of a file of up to 72 GB."""
 _RETRIES = 6
+_BACKOFF = 0.2
+"""Seconds before the second try; each further one waits twice as long, 15 s at most."""
 _RETRY_SECONDS = 120.0
 """After that a part is given up, and the upload with it."""
+_PATIENCE = 300
+"""Seconds for one request: for a part of 8 MiB, 28 kB/s."""
+_SLOWEST = 64 << 10
+"""Bytes a second at which a file that goes in one request must arrive."""
 _CHECK_SECONDS = 20.0
 """Before the crawl nobody waits that long."""
 _LOOPBACK = re.compile(r"localhost|127(?:\.\d{1,3}){3}|::1", re.IGNORECASE)
@@ -49,6 +55,8 @@ _ACCESS_DENIED = re.compile(
 _REFUSED = re.compile(r"status code: 40[13]")
 _OF_THE_MACHINE = re.compile(r"/latest/|computeMetadata|169\.254\.169\.254|metadata/identity")
 """Where a machine in a cloud asks for its credentials. It is asked when there are no others."""
+_UNSET = re.compile(r"must be specified|Invalid Access Key|Unable to open service account|Missing|decode")
+"""What obstore itself says of settings that it cannot use."""
 _SERVER = re.compile(r"performing [A-Z]+ (https?://[^/?#\s]+)")
 _LONGEST = 300
 """Characters of what a store says."""
@@ -89,7 +97,7 @@ _GS = _Kind(
     {
         "GOOGLE_APPLICATION_CREDENTIALS": "application_credentials",
         "GOOGLE_SERVICE_ACCOUNT": "service_account",
-        "GOOGLE_SKIP_SIGNATURE": "skip_signature",
+        "GOOGLE_BEARER_TOKEN": "bearer_token",
         "GOOGLE_BASE_URL": "base_url",
     },
     ("GOOGLE_BASE_URL",),
@@ -195,7 +203,7 @@ class Remote:
         try:
             size = local.stat().st_size
             with self._translated("it cannot be sent"):
-                store = self._store(_RETRY_SECONDS)
+                store = self._store(_RETRY_SECONDS, size)
                 if self._kind is _HTTP:  # which knows no parts; the system reads the file as it is sent
                     with local.open("rb") as file, _mapped(file, size) as content:
                         store.put(self._path, content, use_multipart=False)
@@ -226,19 +234,24 @@ class Remote:
         except (BaseError, FileNotFoundError):
             pass  # it stays, empty: who may write need not be allowed to delete, either
 
-    def _store(self, seconds: float) -> ObjectStore:
+    def _store(self, seconds: float, size: int = 0) -> ObjectStore:
         from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store
 
         retry: RetryConfig = {
             "max_retries": _RETRIES,
             "retry_timeout": timedelta(seconds=seconds),
             "backoff": {
-                "init_backoff": timedelta(milliseconds=200),
+                "init_backoff": timedelta(seconds=_BACKOFF),
                 "max_backoff": timedelta(seconds=15),
                 "base": 2,
             },
         }
-        client: Any = {"allow_http": self._is_on_this_machine(), "connect_timeout": "10s", "timeout": "300s"}
+        patience = _PATIENCE + (size // _SLOWEST if self._kind is _HTTP else 0)
+        client: Any = {
+            "allow_http": self._is_on_this_machine(),
+            "connect_timeout": "10s",
+            "timeout": timedelta(seconds=patience),
+        }
         config: Any = self._config()
         container = self._location.hostname or ""
         if self._kind is _HTTP:
@@ -337,7 +350,7 @@ def _told(error: Exception, kind: _Kind) -> str:
     if "NoSuchBucket" in text or "ContainerNotFound" in text:
         return f"{said}; create the bucket, or mend its name"
     is_refused = isinstance(error, (PermissionDeniedError, UnauthenticatedError)) or _REFUSED.search(text)
-    if is_refused or _OF_THE_MACHINE.search(text):
+    if is_refused or _OF_THE_MACHINE.search(text) or _UNSET.search(said):
         return f"{said}; {kind.advice}"
     if "error sending request" in text:
         where = _SERVER.search(text)

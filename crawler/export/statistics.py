@@ -156,7 +156,7 @@ class Column:
         if self.distinct is None or self.commonest is None:
             return
         different = set(values)
-        self.distinct.add(map(str.encode, map(repr, different)))
+        self.distinct.add([b"\0" + repr(value).encode() for value in different])  # not the text "1"
         if not is_boolean:
             self.numbers = _widened(self.numbers, min(different), max(different))
             self.commonest.add(values)

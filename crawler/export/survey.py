@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
-from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,15 +16,13 @@ from typing import Any
 import msgspec
 
 from crawler.errors import OutputError
+from crawler.export.fit import Check
 from crawler.export.formats import ending_of
 from crawler.export.read import BOM, lines_of, told
-from crawler.export.schema import Check
 from crawler.export.statistics import Statistics
 
 _CHUNK = 1 << 20
 """Bytes that are read at once: some thousand records, enough for the loops in C to pay."""
-_GROUP = 2_000
-"""Records that are looked at together, where they come one by one."""
 _SEED = 20_260_101
 """Any number: the same file shows the same sample, always."""
 _decoder = msgspec.json.Decoder()
@@ -135,10 +132,24 @@ def _groups_of_records(path: Path) -> Iterator[tuple[bytes, list[dict[str, Any]]
                 yield chunk, []
     except OSError as error:
         raise OutputError(f"cannot read {path}: {told(error)}") from error
-    lines, number = lines_of(path), 0
-    while group := list(islice(lines, _GROUP)):
+    number = 0
+    for group in _grouped(lines_of(path)):
         yield b"", _decoded(b"\n".join(group), number, path)
         number += len(group)
+
+
+def _grouped(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
+    """*lines*, about as many together as are read at once from a file of them."""
+    group: list[bytes] = []
+    size = 0
+    for line in lines:
+        group.append(line)
+        size += len(line)
+        if size >= _CHUNK:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def _decoded(lines: bytes, before: int, path: Path) -> list[dict[str, Any]]:

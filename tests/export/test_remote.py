@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
+import re
 import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
+from urllib.parse import parse_qsl, unquote
 
 import obstore.exceptions
 import pytest
@@ -39,14 +41,12 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith(("AWS_", "GOOGLE_", "AZURE_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.setattr(remote, "_RETRIES", 2)
+    monkeypatch.setattr(remote, "_BACKOFF", 0.01)
 
 
 def large_file(path: Path, size: int) -> Path:
     """No two parts of it are the same."""
-    with path.open("wb") as file:
-        for number in range(size // 32 + 1):
-            file.write(hashlib.sha256(number.to_bytes(8, "big")).digest())
-        file.truncate(size)
+    path.write_bytes(Random(1).randbytes(size))
     return path
 
 
@@ -252,6 +252,81 @@ def test_of_an_upload_that_is_cut_off_for_good_nothing_is_seen_in_a_real_store(s
     assert Remote.parse("s3://data/cut.jsonl", s3.env).exists() is False
     Remote.parse("s3://data/cut.jsonl", s3.env).upload(local)
     assert s3.read("data", "cut.jsonl") == local.read_bytes()
+
+
+def test_google_gets_a_large_file_in_parts(tmp_path: Path) -> None:
+    """Its protocol for that is that of S3, which the server here speaks. There is no Google in this test."""
+    local = large_file(tmp_path / "large.jsonl", 20 << 20)
+    store = Dying(fatal=0, times=0)
+    with serving(store) as url:
+        env = {"GOOGLE_BASE_URL": url, "GOOGLE_BEARER_TOKEN": SECRET}
+        Remote.parse("gs://data/a/large.jsonl", env).upload(local)
+    assert store.completed
+    assert b"".join(store.parts[path] for path in sorted(store.parts)) == local.read_bytes()
+    assert {unquote(path).partition("?")[0] for path in store.parts} == {"/data/a/large.jsonl"}
+
+
+class Blocks:
+    """Blob storage as Azure's clients speak to it: blocks, then the list of those that are the blob."""
+
+    def __init__(self) -> None:
+        self.blobs: dict[str, bytes] = {}
+        self._blocks: dict[str, bytes] = {}
+
+    def __call__(self, request: Any) -> None:
+        path, _, query = request.path.partition("?")
+        body = body_of(request)
+        assert request.headers["Authorization"].startswith("SharedKey ann:")
+        if request.command != "PUT":
+            reply(request, 404 if path not in self.blobs else 200)
+            return
+        fields = dict(parse_qsl(query))
+        if fields.get("comp") == "block":
+            self._blocks[fields["blockid"]] = body
+        elif fields.get("comp") == "blocklist":
+            named = re.findall(rb"<Uncommitted>(.*?)</Uncommitted>", body)
+            self.blobs[path] = b"".join(self._blocks[name.decode()] for name in named)
+        else:
+            self.blobs[path] = body
+        reply(request, 201, ETag='"e"', Last_Modified="Tue, 01 Dec 2026 00:00:00 GMT")
+
+
+@pytest.mark.parametrize("size", [10, 20 << 20])
+def test_azure_gets_a_file_whole_or_in_blocks(tmp_path: Path, size: int) -> None:
+    local = large_file(tmp_path / "books.jsonl", size)
+    store = Blocks()
+    with serving(store) as url:
+        env = {
+            "AZURE_STORAGE_ACCOUNT_NAME": "ann",
+            "AZURE_STORAGE_ACCOUNT_KEY": "c2VjcmV0",
+            "AZURE_STORAGE_ENDPOINT": f"{url}/ann",
+        }
+        Remote.parse("az://data/a/books.jsonl", env).upload(local)
+    assert store.blobs == {"/ann/data/a/books.jsonl": local.read_bytes()}
+
+
+@pytest.mark.parametrize(
+    ("url", "env", "advice"),
+    [
+        ("az://data/a.jsonl", {}, "set AZURE_STORAGE_ACCOUNT_NAME"),
+        (
+            "az://data/a.jsonl",
+            {"AZURE_STORAGE_ACCOUNT_NAME": "ann", "AZURE_STORAGE_ACCOUNT_KEY": "no base64!"},
+            "set AZURE_STORAGE_ACCOUNT_NAME",
+        ),
+        (
+            "gs://data/a.jsonl",
+            {"GOOGLE_APPLICATION_CREDENTIALS": "/nowhere/account.json"},
+            "set GOOGLE_APPLICATION_CREDENTIALS",
+        ),
+    ],
+)
+def test_settings_that_are_of_no_use_are_told_with_what_to_set(url: str, env: dict[str, str], advice: str) -> None:
+    for call in (Remote.parse(url, env).check, Remote.parse(url, env).exists):
+        with pytest.raises(RemoteError) as caught:
+            call()
+        assert advice in str(caught.value)
+        assert "base64!" not in str(caught.value)
 
 
 # ----- HTTP PUT -----------------------------------------------------------------------------------------------------

@@ -86,14 +86,14 @@ class _Compiler:
         return run
 
     def _found(self, name: str) -> Any:  # Any: a schema
+        if not name.startswith("#"):
+            raise ValueError(f"the schema refers to {name!r}, which is outside of it")
         found: Any = self._root
         try:
             for step in name.removeprefix("#").split("/")[1:]:
                 found = found[step.replace("~1", "/").replace("~0", "~")]
         except (KeyError, TypeError):
             raise ValueError(f"the schema refers to {name!r}, which it does not have") from None
-        if not name.startswith("#"):
-            raise ValueError(f"the schema refers to {name!r}, which is outside of it")
         return found
 
 
@@ -140,7 +140,7 @@ def _additional(compiler: _Compiler, schema: Mapping[str, Any]) -> _Rule:
     check = compiler.check(schema["additionalProperties"])
 
     def rule(value: Any) -> str:
-        if type(value) is dict and value.keys() > known:
+        if type(value) is dict and not value.keys() <= known:
             for name in value.keys() - known:
                 if problem := check(value[name]):
                     return _under(name, problem)
