@@ -33,8 +33,8 @@ Upload: TypeAlias = bytes | tuple[str, bytes] | tuple[str, bytes, str]
 """The content of a file; with its name; with its media type, too."""
 Given: TypeAlias = str | int | float | bool | Upload | Sequence[str | int | float | Upload] | None
 Button: TypeAlias = str | tuple[str, str] | bool | None
-_SHOWN = 10
-"""Forms, fields and buttons that a message names."""
+_SHOWN, _FORMS_SHOWN = 10, 5
+"""Fields, buttons and forms that a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ def form_of(tree: Tree, css: str, page: Surroundings) -> Form:
         if element is not None:
             return Form(tree, element, page)
     forms = tree.tags("form")
-    there_are = "; ".join([_called(tree, form) for form in forms[:_SHOWN]]) or "none"
+    there_are = "; ".join([_called(tree, form) for form in forms[:_FORMS_SHOWN]]) or "none"
     raise ValueError(f"{page.url} has no form {css!r}; its forms: {there_are}")
 
 

@@ -14,8 +14,9 @@ from typing import Any
 from crawler.errors import MissingExtra, PageTooHeavy, SelectorError
 from crawler.parse.select import Node, Selection
 
-_MOST = 20_000_000
-"""Characters of HTML that one ``selection.xpath()`` parses: those of elements in each other are parsed again for each."""
+_MOST = 5_000_000
+"""Characters of HTML that one ``selection.xpath()`` parses, or twice the page: those of elements in each other are parsed
+again for each."""
 
 
 class XPathNode(Node):
@@ -123,7 +124,7 @@ def xpath_of_elements(
     :raises PageTooHeavy: they are far too many in each other
     """
     found: list[Node] = []
-    left = _MOST
+    left = max(_MOST, 2 * nodes[0].page_size) if nodes else 0
     for node in nodes:
         if isinstance(node, XPathNode):
             found += node.xpath(query, namespaces, **variables)
