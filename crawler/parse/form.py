@@ -28,6 +28,7 @@ from crawler.parse.entries import (
 )
 from crawler.parse.select import Element, Tree, select
 from crawler.request import Request, callback_name
+from crawler.urls.url import address, why_not
 
 Upload: TypeAlias = bytes | tuple[str, bytes] | tuple[str, bytes, str]
 """The content of a file; with its name; with its media type, too."""
@@ -176,8 +177,8 @@ class Form:
         session = self._page.session
         if method == "DIALOG":
             raise ValueError(f"the form of {self._page.url} closes a dialog (method=dialog): it sends nothing")
-        if not action.startswith(("http://", "https://")):
-            raise ValueError(f"the form of {self._page.url} is sent to {action[:200]!r}, which is no http(s) URL")
+        if address(action) is None:
+            raise ValueError(f"the form of {self._page.url} cannot be sent to {action[:200]!r}: {why_not(action)}")
         if method == "GET":
             query = urlencoded(entries, charset)
             url = action.partition("#")[0].partition("?")[0]

@@ -7,6 +7,7 @@ found, its HTML alone is parsed, so an XPath on it sees nothing around it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -85,9 +86,8 @@ class XPathNode(Node):
         return _evaluate(self._selector, query, namespaces, variables)
 
 
-@cache
 def _selector_type() -> Any:  # Any: a class of an extra
-    """parsel's Selector, with attributes and texts that know their element.
+    """parsel's Selector.
 
     :raises MissingExtra: parsel is not installed
     """
@@ -95,7 +95,13 @@ def _selector_type() -> Any:  # Any: a class of an extra
         from parsel import Selector  # an extra
     except ImportError:
         raise MissingExtra("page.xpath() needs the xpath extra: pip install parsel") from None
-    return type("PageSelector", (Selector,), {"__slots__": (), "_lxml_smart_strings": True})
+    return _with_owners(Selector)
+
+
+@cache
+def _with_owners(selector: Any) -> Any:  # Any: as above
+    """Of that type, with attributes and texts that know their element."""
+    return type("PageSelector", (selector,), {"__slots__": (), "_lxml_smart_strings": True})
 
 
 def root_of(text: str, url: str, *, is_xml: bool = False) -> Any:  # Any: parsel's Selector, which is an extra
@@ -152,7 +158,11 @@ def _evaluate(
 ) -> Selection:
     try:
         return _selection(selector.xpath(query, namespaces=namespaces, **variables))
-    except (ValueError, TypeError) as error:  # the latter of a variable that XPath has no type for
+    except (
+        ValueError,
+        TypeError,
+        re.error,
+    ) as error:  # of a variable without a type in XPath; of a pattern in re:test()
         raise SelectorError(f"the XPath {query!r} cannot be answered: {error}") from error
 
 
