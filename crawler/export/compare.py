@@ -65,6 +65,10 @@ SELECT new.data, old.data FROM changes
 """
 
 
+KeyOf = Callable[[Mapping[str, Any]], Sequence[str]]
+"""Gives the fields of a record that tell it from others; none: all of it does."""
+
+
 class Counts(msgspec.Struct, frozen=True):
     """How many items there are of each."""
 
@@ -84,7 +88,7 @@ class Writable(Protocol):
 def compare(
     old: Iterable[bytes],
     new: Iterable[bytes],
-    key: Sequence[str] | None,
+    key: Sequence[str] | KeyOf | None,
     out: Writable,
     *,
     as_text: bool = False,
@@ -97,8 +101,8 @@ def compare(
         {"change":"changed","key":{"url":"..."},"fields":["price"],"item":{...},"before":{...}}
         {"change":"gone","item":{...}}
 
-    :param key: the fields that tell one item from another. None, or none of them: an item is the same only if all of it
-        is, and one that is there three times and was there once is added twice
+    :param key: the fields that tell one item from another, or what gives those of each. None, or none of them: an item is
+        the same only if all of it is, and one that is there three times and was there once is added twice
     :param as_text: compare values as text, as a CSV has them: ``"51.77"`` and ``51.77`` are the same, and so are nothing,
         null and an empty text
     :param keep: which of several items with one key counts, in each of the datasets
@@ -106,7 +110,8 @@ def compare(
     :raises OutputError: an item is no JSON object
     :raises SinkError: the temporary file cannot be written
     """
-    names = tuple(key or ())
+    names = tuple(key or ()) if not callable(key) else ()
+    key_of = key if callable(key) else lambda _: names
     try:
         scratch_folder = tempfile.TemporaryDirectory(prefix="crawl-compare-", dir=folder)
     except OSError as error:
@@ -117,9 +122,9 @@ def compare(
             try:
                 _prepare(connection)
                 for side, lines in (("old", old), ("new", new)):
-                    _fill(connection, side, _rows(lines, side, names, as_text=as_text), keep if names else "all")
+                    _fill(connection, side, _rows(lines, side, key_of, as_text=as_text), keep if key else "all")
                 connection.executescript(_FIND)
-                return _write_changes(connection, names, out, as_text=as_text)
+                return _write_changes(connection, key_of, out, as_text=as_text)
             finally:
                 connection.close()
     except sqlite3.Error as error:
@@ -136,7 +141,8 @@ def changed_fields(before: dict[str, Any], after: dict[str, Any], *, as_text: bo
 
 def _exact(record: dict[str, Any], name: str) -> bytes | None:
     """The JSON of a field: to Python, ``True`` is 1."""
-    return msgspec.json.encode(_as_numbers(record[name]), order="deterministic") if name in record else None
+    value = record.get(name)  # what is null counts as missing: a table has a cell for it
+    return msgspec.json.encode(_as_numbers(value), order="deterministic") if value is not None else None
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
@@ -156,7 +162,7 @@ def _fill(connection: sqlite3.Connection, side: str, rows: Iterator[_Row], keep:
     connection.execute("COMMIT")
 
 
-def _rows(lines: Iterable[bytes], side: str, key: tuple[str, ...], *, as_text: bool) -> Iterator[_Row]:
+def _rows(lines: Iterable[bytes], side: str, key_of: KeyOf, *, as_text: bool) -> Iterator[_Row]:
     """The items of a dataset, made comparable. One that has not all fields of *key* is compared as a whole."""
     decode = msgspec.json.Decoder().decode
     canonical = msgspec.json.Encoder(order="deterministic").encode
@@ -168,15 +174,16 @@ def _rows(lines: Iterable[bytes], side: str, key: tuple[str, ...], *, as_text: b
             raise OutputError(f"item {number:,} of the {side} dataset is no JSON: {error}") from None
         if type(record) is not dict:
             raise OutputError(f"item {number:,} of the {side} dataset is no JSON object")
-        comparable = {field: plain(value) for field, value in record.items()}
+        comparable = {field: plain(value) for field, value in record.items() if value is not None}
         if as_text:
             comparable = {field: value for field, value in comparable.items() if value}
         digest = _digest(canonical(comparable))
+        key = key_of(record)
         values = [comparable.get(field) for field in key]
-        yield number, _digest(canonical(values)) if values and None not in values else digest, digest, line
+        yield number, _digest(canonical([key, values])) if key and None not in values else digest, digest, line
 
 
-def _write_changes(connection: sqlite3.Connection, key: tuple[str, ...], out: Writable, *, as_text: bool) -> Counts:
+def _write_changes(connection: sqlite3.Connection, key_of: KeyOf, out: Writable, *, as_text: bool) -> Counts:
     added = changed = gone = 0
     rows = connection.execute(_CHANGES)
     while group := rows.fetchmany(_GROUP):
@@ -190,17 +197,17 @@ def _write_changes(connection: sqlite3.Connection, key: tuple[str, ...], out: Wr
                 lines.append(b'{"change":"gone","item":' + before + b"}\n")
             else:
                 changed += 1
-                lines.append(_change(key, before, after, as_text=as_text))
+                lines.append(_change(key_of, before, after, as_text=as_text))
         out.write(b"".join(lines))
     (kept,) = connection.execute("SELECT count(*) FROM new_kept").fetchone()
     return Counts(added, changed, gone, kept - added - changed)
 
 
-def _change(key: tuple[str, ...], before: bytes, after: bytes, *, as_text: bool) -> bytes:
+def _change(key_of: KeyOf, before: bytes, after: bytes, *, as_text: bool) -> bytes:
     earlier, later = msgspec.json.decode(before), msgspec.json.decode(after)
     head = {
         "change": "changed",
-        "key": {field: later[field] for field in key},
+        "key": {field: later[field] for field in key_of(later)},
         "fields": changed_fields(earlier, later, as_text=as_text),
     }
     return msgspec.json.encode(head)[:-1] + b',"item":' + after + b',"before":' + before + b"}\n"
@@ -214,7 +221,7 @@ def _as_numbers(value: Any) -> Any:  # Any: whatever JSON holds
     if kind is list:
         return [_as_numbers(inner) for inner in value]
     if kind is dict:
-        return {name: _as_numbers(inner) for name, inner in value.items()}
+        return {name: _as_numbers(inner) for name, inner in value.items() if inner is not None}
     return value
 
 

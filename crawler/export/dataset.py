@@ -26,7 +26,7 @@ from crawler.export.rotated import RotatedSink, is_rotated
 from crawler.export.sink import ExportOptions, FileSink, Mode, sync_names, why
 from crawler.export.spool import spool_of
 from crawler.export.template import Template, escaped
-from crawler.export.types import ItemTypes
+from crawler.export.types import ItemTypes, keys_of
 from crawler.outcome import Ending, Record
 
 
@@ -139,12 +139,11 @@ class Dataset:
         old, changes = comparison.old, comparison.changes
         new = changes.with_name(f".{changes.name}.new"[-200:])
         new.unlink(missing_ok=True)
-        known = list(self._types.known.values())
         with new.open("xb") as out:
             counts = compare(
                 _records([old]),
                 _records(self.files),
-                tuple(known[0].key) or None if len(known) == 1 else None,
+                keys_of(self._types.known),
                 out,
                 as_text=any(is_as_text(path.name) for path in (old, *self.files)),
             )

@@ -90,6 +90,15 @@ class Labels:
         return label(name, key.keep, key.digest(line))
 
 
+def keys_of(types: Mapping[str, ItemType]) -> Callable[[Mapping[str, Any]], Sequence[str]] | None:
+    """Gives the key of a record, by its type; None if none of *types* has one."""
+    keys = {name: known.key for name, known in types.items() if known.key}
+    if not keys:
+        return None
+    name_of = recognizer(types)
+    return lambda record: keys.get(name_of(record), ())
+
+
 def recognizer(types: Mapping[str, ItemType]) -> Callable[[Mapping[str, Any]], str]:
     """Tells which of *types* a record is of, by its fields; an empty name if none fits, or several do.
 

@@ -28,13 +28,14 @@ from crawler.parse.entries import (
 )
 from crawler.parse.select import Element, Tree, select
 from crawler.request import Request, callback_name
+from crawler.urls.url import address, why_not
 
 Upload: TypeAlias = bytes | tuple[str, bytes] | tuple[str, bytes, str]
 """The content of a file; with its name; with its media type, too."""
 Given: TypeAlias = str | int | float | bool | Upload | Sequence[str | int | float | Upload] | None
 Button: TypeAlias = str | tuple[str, str] | bool | None
-_SHOWN = 10
-"""Forms, fields and buttons that a message names."""
+_SHOWN, _FORMS_SHOWN = 10, 5
+"""Fields, buttons and forms that a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +177,8 @@ class Form:
         session = self._page.session
         if method == "DIALOG":
             raise ValueError(f"the form of {self._page.url} closes a dialog (method=dialog): it sends nothing")
-        if not action.startswith(("http://", "https://")):
-            raise ValueError(f"the form of {self._page.url} is sent to {action[:200]!r}, which is no http(s) URL")
+        if address(action) is None:
+            raise ValueError(f"the form of {self._page.url} cannot be sent to {action[:200]!r}: {why_not(action)}")
         if method == "GET":
             query = urlencoded(entries, charset)
             url = action.partition("#")[0].partition("?")[0]
@@ -209,7 +210,7 @@ def form_of(tree: Tree, css: str, page: Surroundings) -> Form:
         if element is not None:
             return Form(tree, element, page)
     forms = tree.tags("form")
-    there_are = "; ".join([_called(tree, form) for form in forms[:_SHOWN]]) or "none"
+    there_are = "; ".join([_called(tree, form) for form in forms[:_FORMS_SHOWN]]) or "none"
     raise ValueError(f"{page.url} has no form {css!r}; its forms: {there_are}")
 
 

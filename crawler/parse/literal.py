@@ -26,7 +26,7 @@ _LONGEST_NUMBER = 400
 _SHOWN = 40
 """Characters of the text that an error shows."""
 
-_BLANK = re.compile(r"(?:[\s\ufeff]++|//[^\n\r\u2028\u2029]*+|/\*.*?\*/)*+", re.DOTALL)
+_BLANK = re.compile(r"(?:[\s\ufeff]++|//[^\n\r\u2028\u2029]*+)++")
 _STRING = {
     '"': re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"', re.DOTALL),
     "'": re.compile(r"'([^'\\]*+(?:\\.[^'\\]*+)*+)'", re.DOTALL),
@@ -225,11 +225,23 @@ class Literal:
         """The next sign that is no white space and in no comment; empty at the end."""
         at = self.at
         sign = self.text[at : at + 1]
-        if sign <= " " or sign == "/" or sign >= "\x80":
-            found = _BLANK.match(self.text, at)
-            self.at = at = at if found is None else found.end()
+        while sign and (sign <= " " or sign == "/" or sign >= "\x80"):
+            self.at = self._past_blank()
+            if self.at == at:
+                break
+            at = self.at
             sign = self.text[at : at + 1]
         return sign
+
+    def _past_blank(self) -> int:
+        """Where white space, or a comment, ends that begins here."""
+        if self.text.startswith("/*", self.at):
+            end = self.text.find("*/", self.at + 2)
+            if end < 0:
+                raise self._error("a comment does not end")
+            return end + 2
+        found = _BLANK.match(self.text, self.at)
+        return self.at if found is None else found.end()
 
     def _count(self) -> None:
         self._left -= 1

@@ -18,8 +18,8 @@ Microdata: TypeAlias = dict[str, Any]  # Any: "type" is a list, "id" a text or N
 
 MAX_DEPTH = 64
 """Items in each other that are read. Deeper ones are left out."""
-_VISITS = 500_000
-"""Elements that are visited: half a second's work. A page has a few thousand."""
+_VISITS = 100_000
+"""Elements that are visited: half a second's work. Without ``itemref`` each is visited once, and a page has a few thousand."""
 _SPACE = re.compile(r"\s+")
 _ADDRESSES = {
     **dict.fromkeys(["audio", "embed", "iframe", "img", "source", "track", "video"], "src"),

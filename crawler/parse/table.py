@@ -12,8 +12,8 @@ from typing import NamedTuple, TypeAlias
 
 from crawler.parse.select import Element, Tree, select
 
-MAX_SLOTS = 500_000
-"""Rows times columns, once the spans are laid out: half a second's work. The longest lists of Wikipedia have 20,000."""
+MAX_SLOTS = 200_000
+"""Rows times columns, once the spans are laid out: some 0.3 s of work. The longest lists of Wikipedia have 20,000."""
 _MOST_COLUMNS, _MOST_ROWS = 1_000, 65_534
 """What one cell may span at the most. The Standard's."""
 _SPACE = re.compile(r"\s+")
@@ -121,17 +121,16 @@ def grid(table: Element) -> list[Row]:
 
 def unique(names: Sequence[str]) -> list[str]:
     """*names*, the empty ones called by their place, repeated ones with a number: ``Price``, ``Price 2``."""
-    taken = set(names)
-    seen: dict[str, int] = {}
+    theirs, taken = set(names), set[str]()
+    numbers: dict[str, int] = {}
     found: list[str] = []
     for place, name in enumerate(names, 1):
         base = name or f"column {place}"
-        number = seen.get(base, 0) + 1
-        called = base if number == 1 and (name or base not in taken) else f"{base} {max(number, 2)}"
-        while called != name and called in taken:
+        called, number = base, numbers.get(base, 1)
+        while called in taken or (called in theirs and called != name):
             number += 1
             called = f"{base} {number}"
-        seen[base] = max(number, 1)
+        numbers[base] = number
         taken.add(called)
         found.append(called)
     return found

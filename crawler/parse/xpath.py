@@ -7,6 +7,7 @@ found, its HTML alone is parsed, so an XPath on it sees nothing around it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -14,8 +15,9 @@ from typing import Any
 from crawler.errors import MissingExtra, PageTooHeavy, SelectorError
 from crawler.parse.select import Node, Selection
 
-_MOST = 20_000_000
-"""Characters of HTML that one ``selection.xpath()`` parses: those of elements in each other are parsed again for each."""
+_MOST = 5_000_000
+"""Characters of HTML that one ``selection.xpath()`` parses, or twice the page: those of elements in each other are parsed
+again for each."""
 
 
 class XPathNode(Node):
@@ -84,9 +86,8 @@ class XPathNode(Node):
         return _evaluate(self._selector, query, namespaces, variables)
 
 
-@cache
 def _selector_type() -> Any:  # Any: a class of an extra
-    """parsel's Selector, with attributes and texts that know their element.
+    """parsel's Selector.
 
     :raises MissingExtra: parsel is not installed
     """
@@ -94,7 +95,13 @@ def _selector_type() -> Any:  # Any: a class of an extra
         from parsel import Selector  # an extra
     except ImportError:
         raise MissingExtra("page.xpath() needs the xpath extra: pip install parsel") from None
-    return type("PageSelector", (Selector,), {"__slots__": (), "_lxml_smart_strings": True})
+    return _with_owners(Selector)
+
+
+@cache
+def _with_owners(selector: Any) -> Any:  # Any: as above
+    """Of that type, with attributes and texts that know their element."""
+    return type("PageSelector", (selector,), {"__slots__": (), "_lxml_smart_strings": True})
 
 
 def root_of(text: str, url: str, *, is_xml: bool = False) -> Any:  # Any: parsel's Selector, which is an extra
@@ -123,7 +130,7 @@ def xpath_of_elements(
     :raises PageTooHeavy: they are far too many in each other
     """
     found: list[Node] = []
-    left = _MOST
+    left = max(_MOST, 2 * nodes[0].page_size) if nodes else 0
     for node in nodes:
         if isinstance(node, XPathNode):
             found += node.xpath(query, namespaces, **variables)
@@ -151,7 +158,11 @@ def _evaluate(
 ) -> Selection:
     try:
         return _selection(selector.xpath(query, namespaces=namespaces, **variables))
-    except (ValueError, TypeError) as error:  # the latter of a variable that XPath has no type for
+    except (
+        ValueError,
+        TypeError,
+        re.error,
+    ) as error:  # of a variable without a type in XPath; of a pattern in re:test()
         raise SelectorError(f"the XPath {query!r} cannot be answered: {error}") from error
 
 
