@@ -39,7 +39,7 @@ class QuotesJoined(Spider):
 
     async def parse(self, page):
         quotes = page.extract_all(Quote, ".quote")
-        urls = {quote.about for quote in quotes}  # of each author on the page once
+        urls = list(dict.fromkeys(quote.about for quote in quotes))  # of each author on the page once
         abouts = await asyncio.gather(*[self.fetch(url) for url in urls])
         authors = {url: about.extract(Author) for url, about in zip(urls, abouts, strict=True)}
         for quote in quotes:
