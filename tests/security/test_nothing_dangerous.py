@@ -297,7 +297,7 @@ def test_what_listens_for_a_demonstration_or_a_test_listens_on_this_machine_alon
             assert "0.0.0.0" not in text, file
             assert '"::"' not in text, file
     assert 'HOST = "127.0.0.1"' in (PACKAGE / "testing/server.py").read_text("utf-8")
-    assert '("127.0.0.1", ' in (PACKAGE / "demo/bookshop.py").read_text("utf-8")
+    assert '("127.0.0.1", ' in (PACKAGE / "demo/site.py").read_text("utf-8")
 
 
 # ----- nothing that a site names is imported -----------------------------------------------------------------------
