@@ -51,11 +51,12 @@ def with_chains(branch: Branch) -> Branch:
 
 
 @lru_cache(maxsize=1024)
-def divided(branch: Branch) -> tuple[Branch, str] | None:
+def divided(css: str) -> tuple[Branch, str] | None:
     """``a b c`` as ``a b`` and ``c``, if there is no more to it: a ``c`` somewhere in an ``a b``."""
-    if len(branch.chains) != 1:
+    chains = with_chains(Branch(css, ELEMENT, "")).chains
+    if len(chains) != 1:
         return None
-    chain = branch.chains[0]
+    chain = chains[0]
     if len(chain.steps) < 2 or chain.steps[-1].relation != " " or any(chain.inner):
         return None
     outer = "".join(f" {step.relation} {step.css}" for step in chain.steps[:-1]).strip()

@@ -281,7 +281,7 @@ def first_element(root: LexborHTMLParser | LexborNode, branch: Branch) -> Lexbor
     if not branch.css:
         return next(iter(elements(root, branch)), None)
     if branch.risk and not _is_easy(root, branch):
-        if isinstance(root, LexborHTMLParser) and (parts := divided(branch)) is not None:
+        if isinstance(root, LexborHTMLParser) and (parts := divided(branch.css)) is not None:
             outer = first_element(root, parts[0])
             if outer is None:
                 return None
