@@ -104,6 +104,15 @@ def test_an_entity_of_a_file_is_not_read() -> None:
     assert "root:" not in (a_page(bomb, "application/xml").xpath("string(/)").get() or "")
 
 
+@pytest.mark.parametrize("root", ["<r>&e7;</r>", "<r a='&e7;'/>"])
+def test_entities_of_entities_do_not_grow_without_end(root: str) -> None:
+    entities = "".join([f'<!ENTITY e{level} "{f"&e{level - 1};" * 10}">' for level in range(1, 8)])
+    page = a_page(f'<!DOCTYPE r [<!ENTITY e0 "0123456789">{entities}]>{root}', "application/xml")
+    assert len(page.xpath("string(/)").get() or "") < 1_000_000  # of a hundred million
+    assert len(page.xpath("//@a").get() or "") < 1_000_000
+    assert len(page.xpath("/*").get() or "") < 1_000_000
+
+
 @pytest.mark.parametrize("query", ["//a[", "", "foo()", "//a[@x=$undefined]", "x:a", "//a[re:test(@href, '[')]"])
 def test_an_xpath_that_cannot_be_answered_is_a_selector_error(page: Page, query: str) -> None:
     for ask in (page.xpath, page.xpath("//div").xpath, page.css("div").xpath):
