@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from crawler.errors import OutputError
+from crawler.errors import MissingExtra, OutputError
 from crawler.export.compress import Gzip, Zstd
 from crawler.export.csv import Csv
 from crawler.export.json import Json
@@ -79,8 +79,7 @@ FORMATS: dict[str, type[Growing | Made]] = {
 def format_of(name: str) -> Growing | Made:
     """The format that the ending of *name* asks for; JSONL for ``-``, standard output.
 
-    :raises OutputError: it names none
-    :raises MissingExtra: it needs a library that is not installed
+    :raises OutputError: it names none, or one that needs a library which is not installed
     """
     if name == "-":
         return JsonLines()
@@ -91,7 +90,10 @@ def format_of(name: str) -> Growing | Made:
             if ending
             else f"{name}: the ending names the format, as in {name}.jsonl"
         )
-    return FORMATS[ending]()
+    try:
+        return FORMATS[ending]()
+    except MissingExtra as error:  # no page's fault: nothing is started
+        raise OutputError(f"{name}: {error}") from None
 
 
 def ending_of(name: str) -> str:

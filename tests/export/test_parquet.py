@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crawler import Item
-from crawler.errors import MissingExtra
+from crawler.errors import MissingExtra, OutputError
 from crawler.export import parquet as parquet_module
 from crawler.export.formats import Making, NotReadable, NotWritable, format_of
 from crawler.export.parquet import Parquet
@@ -288,5 +288,8 @@ def without_arro3(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("without_arro3")
 def test_without_the_extra_the_error_says_how_to_install_it() -> None:
-    with pytest.raises(MissingExtra, match=r"a \.parquet needs the parquet extra: pip install arro3-core arro3-io"):
+    said = r"a \.parquet needs the parquet extra: pip install arro3-core arro3-io"
+    with pytest.raises(MissingExtra, match=said):
+        Parquet()
+    with pytest.raises(OutputError, match=rf"^items\.parquet: {said}"):
         format_of("items.parquet")
