@@ -104,7 +104,7 @@ def compare(
     :param key: the fields that tell one item from another, or what gives those of each. None, or none of them: an item is
         the same only if all of it is, and one that is there three times and was there once is added twice
     :param as_text: compare values as text, as a CSV has them: ``"51.77"`` and ``51.77`` are the same, and so are nothing,
-        null and an empty text
+        null, and what is empty. For two datasets of which one does not keep items as they are (``read.is_json``)
     :param keep: which of several items with one key counts, in each of the datasets
     :param folder: where the temporary files are, as large as both datasets together; None: where the system has them
     :raises OutputError: an item is no JSON object
@@ -226,26 +226,33 @@ def _as_numbers(value: Any) -> Any:  # Any: whatever JSON holds
 
 
 def _as_text(value: Any) -> str:  # Any: whatever JSON holds
-    """*value* as a table has it: numbers as JSON writes them, nothing for null, lists and objects as JSON."""
+    """*value* as a table has it: numbers as JSON writes them, but ``1.0`` is ``1``, for a column may be all of one kind;
+    nothing for null and for empty lists and objects; other lists and objects as JSON.
+    """
     if value is None:
         return ""
     if isinstance(value, str):
         if not value.startswith(("[", "{")):
-            return value
+            return _without_point(value)
         try:
             value = msgspec.json.decode(value)  # written by a table, which has no other way
         except (msgspec.DecodeError, RecursionError):
             return str(value)
     if isinstance(value, (list, dict)):
-        return msgspec.json.encode(_leaves(value), order="deterministic").decode()
-    return msgspec.json.encode(value).decode()
+        leaves = _leaves(value)
+        return msgspec.json.encode(leaves, order="deterministic").decode() if leaves else ""
+    return _without_point(msgspec.json.encode(value).decode())
+
+
+def _without_point(text: str) -> str:
+    return text[:-2] if text.endswith(".0") and text[:-2].removeprefix("-").isdigit() else text
 
 
 def _leaves(value: Any) -> Any:
     if isinstance(value, list):
         return [_leaves(inner) for inner in value]
     if isinstance(value, dict):
-        return {name: _leaves(inner) for name, inner in value.items()}
+        return {name: text for name, inner in value.items() if (text := _leaves(inner))}
     return _as_text(value)
 
 

@@ -18,7 +18,6 @@ BOM = b"\xef\xbb\xbf"
 MANIFEST = ".manifest.json"
 """The end of a manifest's name."""
 _JSON = (".jsonl", ".json")
-_AS_TEXT = (".csv", ".xml")
 _UNREADABLE = (OSError, EOFError, zlib.error, ValueError)
 """What readers raise about what is in a file; a ``gzip.BadGzipFile`` is an OSError."""
 
@@ -49,11 +48,6 @@ def is_dataset(name: str) -> bool:
 def is_json(name: str) -> bool:
     """Whether the format of *name* keeps records as they are: what is read is what was written, to the last type."""
     return ending_of(name).startswith(_JSON)
-
-
-def is_as_text(name: str) -> bool:
-    """Whether the format of *name* keeps no types: all that is read is text."""
-    return ending_of(name).startswith(_AS_TEXT)
 
 
 def _read_lines(path: Path) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ import pytest
 
 from crawler.errors import OutputError
 from crawler.export.formats import FORMATS
-from crawler.export.read import is_as_text, is_dataset, is_json, lines_of
+from crawler.export.read import is_dataset, is_json, lines_of
 
 CONTENTS = {
     ".jsonl": b'\xef\xbb\xbf{"a":1}\r\n\n{"a":"\xc3\xbc"}',
@@ -51,13 +51,11 @@ def test_a_name_that_is_of_no_format_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", FORMATS)
-def test_a_format_is_known_by_its_ending(ending: str) -> None:
-    name = f"books{ending}"
-    assert is_dataset(name)
-    assert not (is_json(name) and is_as_text(name))
+def test_a_dataset_is_known_by_its_ending(ending: str) -> None:
+    assert is_dataset(f"books{ending}")
+    assert not is_dataset(ending)
+    assert not is_dataset(f"books{ending}.manifest.json")
 
 
-def test_what_keeps_types_and_what_keeps_none() -> None:
+def test_json_keeps_items_as_they_are_and_a_table_does_not() -> None:
     assert [is_json("a.jsonl"), is_json("a.jsonl.gz"), is_json("a.csv")] == [True, True, False]
-    assert [is_as_text("a.jsonl"), is_as_text("a.csv")] == [False, True]
-    assert not is_dataset("a.jsonl.manifest.json")
