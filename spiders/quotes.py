@@ -24,9 +24,8 @@ class Quote(Item):
 
 
 class Author(Item, key="name"):
-    """``key``: of several authors with one name the dataset has one."""
+    """``key``: the dataset has each name once, even where a page is found at two addresses."""
 
-    url: str
     name: str = css(".author-title::text")
     born: date = css(".author-born-date::text", then=lambda text: datetime.strptime(text, "%B %d, %Y").date())
     birthplace: str = css(".author-born-location::text", re="in (.*)")
@@ -44,7 +43,7 @@ class Quotes(Spider):
 
     def parse(self, page):
         yield from page.extract_all(Quote, ".quote")
-        # Many quotes lead to the same author: a URL is fetched once, however many links there are to it.
+        # Many quotes lead to one author: a URL is fetched once, however many links there are to it.
         yield from page.follow_all(".quote a[href*='/author/']", self.parse_author)
         yield from page.follow_all("li.next a")
 

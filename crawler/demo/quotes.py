@@ -2,7 +2,7 @@
 
 Rule 1: what a path shows is a pure function; only who has logged in is in a cookie. Rule 2: the same hundred quotes are
 there in every way in which sites hide them: pages, tags, a JSON API, endless scrolling, a script's variable, a table of
-layout, and, for those who have logged in, with one more link.
+layout, and, for those who have logged in, with one more link. Some authors' pages have two addresses.
 
 ``python -m crawler.demo.quotes`` serves it until Ctrl-C.
 """
@@ -20,6 +20,7 @@ from functools import cache
 from hashlib import sha256
 from html import escape
 from http import HTTPStatus
+from urllib.parse import unquote
 
 from crawler.demo.sayings import Quote, authors, quotes
 from crawler.demo.site import Answer, Site, Visit
@@ -142,7 +143,7 @@ def _tag(parts: Mapping[str, str], _: Mapping[str, str], is_member: bool) -> Ans
 
 
 def _about(parts: Mapping[str, str], _: Mapping[str, str], is_member: bool) -> Answer | None:
-    author = next((author for author in authors() if author.slug == parts["slug"]), None)
+    author = next((author for author in authors() if unquote(parts["slug"]) in (author.slug, author.old_slug)), None)
     if author is None:
         return None
     return _document(
@@ -209,7 +210,7 @@ _Show = Callable[[Mapping[str, str], Mapping[str, str], bool], Answer | None]
 _ROUTES: list[tuple[str, _Show]] = [
     ("/", _index),
     (r"/page/(?P<number>\d{1,4})/", _index),
-    (r"/author/(?P<slug>[\w-]+)/", _about),
+    (r"/author/(?P<slug>[\w%-]+)/", _about),
     (r"/tag/(?P<tag>[\w-]+)/(?:page/(?P<number>\d{1,4})/)?", _tag),
     ("/api/quotes", _api),
     ("/scroll", _scroll),
@@ -263,7 +264,7 @@ def _block(quote: Quote, is_member: bool) -> str:
     return f"""<div class="quote" itemscope itemtype="http://schema.org/CreativeWork">
 <span class="text" itemprop="text">{escape(quote.text)}</span>
 <span>by <small class="author" itemprop="author">{escape(author.name)}</small>
-<a href="/author/{author.slug}">(about)</a>{more}
+<a href="{quote.about}">(about)</a>{more}
 </span>
 <div class="tags">
 Tags:

@@ -6,6 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
+from urllib.parse import quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,11 @@ class Author:
         return re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-")
 
     @property
+    def old_slug(self) -> str:
+        """As it was before the site thought of ASCII: ``Zoë-Ångmark``. Some links have it still."""
+        return re.sub(r"\W+", "-", self.name).strip("-")
+
+    @property
     def profile(self) -> str:
         """A page about them on another site: a path of it."""
         return f"/author/show/{self.number}.{self.slug.replace('-', '_')}"
@@ -34,10 +40,16 @@ class Author:
 class Quote:
     """What they did not say."""
 
+    number: int
     text: str
     """With its quotation marks, as the site shows it."""
     author: Author
     tags: tuple[str, ...]
+
+    @property
+    def about(self) -> str:
+        """Path of the author's page; of every second quote the old one."""
+        return f"/author/{quote(self.author.old_slug) if self.number % 2 else self.author.slug}"
 
 
 @cache
@@ -57,7 +69,8 @@ def quotes() -> tuple[Quote, ...]:
         texts[rng.choice(_SENTENCES).format_map({kind: rng.choice(words) for kind, words in _WORDS.items()})] = None
     shuffled = rng.sample(list(texts), len(texts))
     tagged = [tuple(sorted(rng.sample(_TAGS, k=rng.choice((0, 1, 1, 2, 3, 5))))) for _ in shuffled]
-    return tuple(Quote(f"“{text}”", who, tags) for text, who, tags in zip(shuffled, speakers, tagged, strict=True))
+    rows = enumerate(zip(shuffled, speakers, tagged, strict=True), start=1)
+    return tuple(Quote(number, f"“{text}”", author, tags) for number, (text, author, tags) in rows)
 
 
 def _author(number: int, name: str) -> Author:

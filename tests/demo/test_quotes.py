@@ -102,6 +102,8 @@ def test_there_is_what_trips_up_spiders() -> None:
     assert any("</script>" in quote.text for quote in quotes())
     assert any("<" in quote.text and "&" in quote.text for quote in quotes())
     assert any(not author.name.isascii() and author.slug.isascii() for author in authors())
+    addresses = {(quote.author.name, quote.about) for quote in quotes()}
+    assert len(addresses) > 40  # some authors' pages have two
     on_first_page = [quote.author for quote in quotes()[:QUOTES_PER_PAGE]]
     assert len(set(on_first_page)) < len(on_first_page)
 
