@@ -59,6 +59,10 @@ _FORMS: Mapping[str, Any] = {
 """Formats of JSON Schema that are types here, each as the type of many of them."""
 
 
+_JSON_TYPES: dict[type, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
+"""Those of the values that an ``enum`` names."""
+
+
 class Type(msgspec.Struct, frozen=True):
     """That of a column."""
 
@@ -85,6 +89,9 @@ class Hint:
     def kind(self) -> str:
         """``string``, ``integer``, ``number``, ``boolean``, ``array``, ``object``; empty if the schema leaves it open."""
         kind = self._node.get("type", "")
+        if not kind and isinstance(self._node.get("enum"), list):
+            kinds = {_JSON_TYPES.get(type(value), "") for value in self._node["enum"] if value is not None}
+            kind = kinds.pop() if len(kinds) == 1 else ""
         return kind if isinstance(kind, str) else ""
 
     @property

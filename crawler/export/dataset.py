@@ -20,7 +20,7 @@ from crawler.export.compare import Counts, compare
 from crawler.export.formats import ending_of, format_of
 from crawler.export.made import Blueprint, MadeSink
 from crawler.export.manifest import Manifest, Provenance, describe, manifest_path, read, write
-from crawler.export.read import is_as_text, lines_of
+from crawler.export.read import is_json, lines_of
 from crawler.export.remote import Remote, is_remote
 from crawler.export.rotated import RotatedSink, is_rotated
 from crawler.export.sink import ExportOptions, FileSink, Mode, sync_names, why
@@ -145,7 +145,7 @@ class Dataset:
                 _records(self.files),
                 keys_of(self._types.known),
                 out,
-                as_text=any(is_as_text(path.name) for path in (old, *self.files)),
+                as_text=not all(is_json(path.name) for path in (old, *self.files)),
             )
         if self._syncs:
             sync_names([new])

@@ -108,7 +108,9 @@ def recognizer(types: Mapping[str, ItemType]) -> Callable[[Mapping[str, Any]], s
 
     def name_of(record: Mapping[str, Any]) -> str:
         there = {field for field, value in record.items() if value is not None and value != ""}
-        fitting = [name for name, required, known in shapes if there <= known and required <= record.keys()]
+        fitting = [
+            name for name, required, known in shapes if not known or (there <= known and required <= record.keys())
+        ]
         fuller = [name for name, required, _ in shapes if name in fitting and required <= there]
         found = fuller or fitting
         return found[0] if len(found) == 1 else ""
@@ -117,7 +119,7 @@ def recognizer(types: Mapping[str, ItemType]) -> Callable[[Mapping[str, Any]], s
 
 
 def _fields_of(schema: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str]]:
-    """The fields that a record must have, and those that it may have."""
+    """The fields that a record must have, and those that it may have; none of these: nobody knows."""
     target = schema
     if "$ref" in schema:
         target = schema.get("$defs", {}).get(str(schema["$ref"]).rpartition("/")[2], {})

@@ -60,16 +60,17 @@ def _require_what_is_written(schema: dict[str, Any], kind: type) -> None:
 
 
 def _date_times(written: dict[str, Any], described: Any) -> None:  # Any: as msgspec.inspect describes a type
-    """Say that a text is a date and time also where the type does not ask for an offset: so does pydantic."""
+    """Say that a text is a time, or a date and time, also where the type does not ask for an offset: so does pydantic."""
     kinds = msgspec.inspect
     if isinstance(described, (kinds.ListType, kinds.SetType, kinds.FrozenSetType, kinds.VarTupleType)):
         _date_times(written.get("items", {}), described.item_type)
     choices = described.types if isinstance(described, kinds.UnionType) else (described,)
-    texts = [choice for choice in choices if isinstance(choice, (kinds.StrType, kinds.DateTimeType))]
-    if len(texts) == 1 and isinstance(texts[0], kinds.DateTimeType):
+    texts = [choice for choice in choices if isinstance(choice, (kinds.StrType, kinds.DateTimeType, kinds.TimeType))]
+    if len(texts) == 1 and not isinstance(texts[0], kinds.StrType):
+        form = "time" if isinstance(texts[0], kinds.TimeType) else "date-time"
         for one in written.get("anyOf", [written]):
             if one.get("type") == "string":
-                one.setdefault("format", "date-time")
+                one.setdefault("format", form)
 
 
 def _may_be_left_out(kind: type) -> set[str]:

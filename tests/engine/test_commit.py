@@ -14,7 +14,7 @@ from crawler.errors import OutputClosed, SinkError
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.memory import MemoryStore
 from crawler.frontier.store import Batch, Restored
-from crawler.outcome import Filled, Outcome, Record, Reject, Tally, Verdict
+from crawler.outcome import Ending, Filled, Outcome, Record, Reject, Tally, Verdict
 from crawler.politeness.pace import Manners, Politeness
 from crawler.request import Entry, Request
 from crawler.spider import Spider
@@ -360,7 +360,7 @@ class MadeAtTheEnd(Kept):
         self.is_made = False
         self._error = error
 
-    async def finish(self) -> None:
+    async def finish(self, ending: Ending) -> None:
         if self._error is not None:
             raise self._error
         self.is_made = True

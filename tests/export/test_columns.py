@@ -5,7 +5,6 @@ import datetime
 import enum
 import json
 from decimal import Decimal
-from typing import Annotated, Any, Literal, TypedDict
 
 import attrs
 import msgspec
@@ -205,7 +204,6 @@ def test_item_types_of_every_kind_have_a_schema() -> None:
         "whole", "date",
     ]  # fmt: skip
     assert kinds(Model) == ["moment", "whole", "list"]
-    assert kinds(TypedDict("Typed", {"a": float})) == ["real"]
 
 
 def test_a_type_that_nobody_understands_has_no_schema() -> None:
