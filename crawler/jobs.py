@@ -10,6 +10,7 @@ import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -20,7 +21,7 @@ import msgspec
 from crawler import __version__
 from crawler.config import Project, Settings, resolve
 from crawler.errors import CrawlerError, JobError, JobUnfinished, StoreError, UsageError
-from crawler.export.dataset import blueprint_of
+from crawler.export.dataset import blueprint_of, whole_name
 from crawler.export.made import earlier_files, is_made, make
 from crawler.export.manifest import Provenance
 from crawler.export.remote import is_remote
@@ -287,7 +288,8 @@ STATES = {
 
 def _go_on(plan: Plan, before: Overview, project: Project, spider: type[Spider], wish: Wish) -> None:
     spec = before.spec
-    given = tuple(_absolute(name) for name in wish.outputs)
+    options = _export_options(spec)
+    given = tuple(_absolute(whole_name(name, options)) for name in wish.outputs)
     if given and {*given} != {_absolute(name) for name in spec.outputs}:
         there = ", ".join("standard output" if name == "-" else name for name in spec.outputs)
         raise UsageError(
@@ -323,19 +325,23 @@ def _end_whole(given_up: Overview, *, syncs: bool) -> None:
     if given_up.state == "died":
         for path, position, _ in _longer(given_up):
             os.truncate(path, position)
-    settings = given_up.spec.settings
-    options = ExportOptions(
-        csv_safe=bool(settings.get("csv_safe", True)),
-        rotate_items=settings.get("rotate_items"),
-        rotate_bytes=settings.get("rotate_bytes"),
-        durability="power" if syncs else "process",
-    )
+    options = _export_options(given_up.spec)
     for name in given_up.spec.spooled:
         if is_remote(name) or name not in given_up.positions:
             continue  # what goes elsewhere goes there when its crawl ends, or not at all
-        blueprint = blueprint_of(name, options, given_up.folder)
+        blueprint = replace(blueprint_of(name, options, given_up.folder), syncs=syncs)
         if not is_made(earlier_files(blueprint.output), blueprint.spool):
             make(blueprint)
+
+
+def _export_options(spec: Spec) -> ExportOptions:
+    """Those by which a job's datasets are called and made."""
+    settings = spec.settings
+    return ExportOptions(
+        csv_safe=bool(settings.get("csv_safe", True)),
+        rotate_items=settings.get("rotate_items"),
+        rotate_bytes=settings.get("rotate_bytes"),
+    )
 
 
 def _refuse_longer(before: Overview) -> None:

@@ -193,6 +193,8 @@ def whole_name(name: str, options: ExportOptions) -> str:
 
     :raises OutputError: it cannot be the name of an output
     """
+    if name == "-":
+        return name
     if not is_remote(name):
         name = os.path.normpath(os.path.join(escaped(os.getcwd()), name)).replace(os.sep, "/")
     template = Template(name)

@@ -5,6 +5,7 @@ import datetime
 import enum
 import json
 from decimal import Decimal
+from typing import Annotated, Any, Literal
 
 import attrs
 import msgspec
