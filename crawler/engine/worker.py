@@ -159,6 +159,8 @@ class Worker(Visit):
                     harvest.forbids_following = page.forbids_following
         finally:
             turn.end()
+            if turn.others:
+                await turn.end_others()
         return harvest
 
     def let_start_fetch(self) -> None:
@@ -255,6 +257,8 @@ class Worker(Visit):
             harvest = Harvest()
         finally:
             turn.end()
+            if turn.others:
+                await turn.end_others()
         outcome = await self._finished(entry, harvest, self._within_limit(harvest.records))
         outcome.verdict, outcome.failure, outcome.sent = Verdict.FAILED, failure, sent
         return outcome
