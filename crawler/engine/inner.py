@@ -77,6 +77,11 @@ class Turn:
         if self._entry is not None:
             self._inner.frontier.step_aside(self._entry, sent=self._sent)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the callback has ended, perhaps while something was awaited."""
+        return self._is_over
+
     def end(self) -> None:
         """It has ended: a task that it has left behind must not fetch."""
         self._is_over = True
@@ -107,7 +112,7 @@ class Turn:
         try:
             return await task
         except asyncio.CancelledError as error:
-            if self._is_over and not is_cancellation(error):
+            if self.is_over and not is_cancellation(error):
                 raise self._too_late(request) from None
             raise
 

@@ -533,7 +533,7 @@ async def test_what_is_fetched_beside_one_that_fails_ends_with_the_callback() ->
     answers: dict[str, Any] = {f"{SITE}/": "", f"{SITE}/last": "", f"{SITE}/hangs": hangs}
     fetcher = Scripted(answers)
     async with asyncio.timeout(10):
-        run = await crawled(Gathers, fetcher, concurrency=1)
+        run = await crawled(Gathers, fetcher, concurrency=8)
 
     assert (run.items, run.failures, fetcher.in_flight) == ([{"url": f"{SITE}/last"}], {"callback_error": 1}, 0)
     with pytest.raises(NoFetchHere, match="await it in the callback"):
