@@ -85,6 +85,7 @@ class Turn:
     def end(self) -> None:
         """It has ended: a task that it has left behind must not fetch."""
         self._is_over = True
+        self._page = None  # whatever was started meanwhile has this in its context, and would keep the page's body
 
     async def end_others(self) -> None:
         """End what is fetched for tasks that were left behind."""

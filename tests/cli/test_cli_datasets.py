@@ -155,3 +155,40 @@ def test_a_dataset_that_replaces_another_leaves_none_of_its_files(crawl: Any, pr
 def test_there_is_no_manifest_if_none_is_wanted(crawl: Any, project: Any) -> None:
     assert crawl("books", "-o", "a.jsonl", "-q", "--set", "manifest=false", "--max-pages", "3").code == LIMIT
     assert not list(project.root.glob("*.manifest.json"))
+
+
+@pytest.mark.parametrize("line", ["from shared import Book", "import shared\nBook = None", "from helpers import made"])
+def test_a_type_with_a_key_is_found_wherever_the_spider_has_it_from(crawl: Any, project: Any, line: str) -> None:
+    project.write("spiders/_shared.py", "")
+    project.write("shared.py", "from crawler import Item\nclass Book(Item, key='n'):\n    n: int\n")
+    project.write("helpers.py", "from shared import Book\ndef made():\n    return Book(n=1)\n")
+    project.write(
+        "spiders/keyed.py",
+        f"from crawler import Spider\n{line}\nclass Keyed(Spider):\n    start_urls = ['{project.url}']\n"
+        "    def parse(self, page):\n        import shared\n        yield shared.Book(n=1)\n        yield shared.Book(n=1)\n",
+    )
+    assert crawl("keyed", "-o", "a.jsonl").code == COMPLETE
+    assert records(project.root / "a.jsonl") == [{"n": 1}]
+
+
+def test_a_type_with_a_key_that_nobody_could_know_of_is_told(crawl: Any, project: Any) -> None:
+    project.write("hidden.py", "from crawler import Item\nclass Hidden(Item, key='n'):\n    n: int\n")
+    project.write(
+        "spiders/late.py",
+        f"from crawler import Spider\nclass Late(Spider):\n    start_urls = ['{project.url}']\n"
+        "    def parse(self, page):\n        from hidden import Hidden\n        yield Hidden(n=1)\n        yield Hidden(n=1)\n",
+    )
+    ended = crawl("late", "-o", "a.jsonl")
+    assert (
+        "items of Hidden with the same key stay: define the class, or import it, in the module of the spider"
+        in ended.err
+    )
+    assert len(records(project.root / "a.jsonl")) == 2
+
+
+def test_lines_that_are_no_items_are_added_to_without_a_manifest(crawl: Any, project: Any) -> None:
+    project.write("a.jsonl", '"old"\n')
+    ended = crawl("books", "-o", "a.jsonl", "--append")
+    assert ended.code == COMPLETE
+    assert "has no manifest" in ended.err
+    assert not (project.root / "a.jsonl.manifest.json").exists()

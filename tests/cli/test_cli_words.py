@@ -199,9 +199,3 @@ def test_the_module_is_the_command(project):
     assert ended.returncode == USAGE
     assert ended.stdout == ""
     assert ended.stderr.startswith("crawl: there is no spider 'nosuch'")
-
-
-def test_an_address_in_the_place_of_a_spider_says_how_to_get_one(crawl):
-    ended = crawl("http://127.0.0.1:8000/")
-    assert ended.code == USAGE
-    assert "crawl new NAME http://127.0.0.1:8000/" in ended.err
