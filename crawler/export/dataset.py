@@ -144,9 +144,10 @@ class Dataset:
 
     def _told(self, provenance: Provenance, ending: Ending) -> Provenance:
         """*provenance*, with what is only known at the end."""
+        earlier = self._listed.types if self._listed is not None and self._mode == "append" else {}
         return msgspec.structs.replace(
             provenance,
-            types=self._types.known,
+            types={**earlier, **self._types.known},
             ended=datetime.fromtimestamp(ending.at, UTC).isoformat(timespec="seconds"),
             reason=ending.reason,
             compared_with=str(self.comparison.old) if self.changes is not None and self.comparison else None,
