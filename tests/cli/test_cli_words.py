@@ -201,7 +201,18 @@ def test_the_module_is_the_command(project):
     assert ended.stderr.startswith("crawl: there is no spider 'nosuch'")
 
 
-def test_an_address_in_the_place_of_a_spider_says_how_to_get_one(crawl):
-    ended = crawl("http://127.0.0.1:8000/")
-    assert ended.code == USAGE
-    assert "crawl new NAME http://127.0.0.1:8000/" in ended.err
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("books.example", "crawl https://books.example/"),
+        ("books.example/list?x=1", "crawl https://books.example/list?x=1"),
+        ("localhost:8000", "crawl https://localhost:8000/"),
+    ],
+)
+def test_a_site_without_its_scheme_is_answered_with_the_whole_address(crawl, project, word, said):
+    ended = crawl(word)
+    assert ended == (
+        USAGE,
+        "",
+        f"crawl: there is no spider {word!r}. A site is crawled by its whole address: {said}\n",
+    )
