@@ -20,9 +20,6 @@ from crawler.urls.url import address, why_not
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
-_TAKEN = ("Item", "Page", "Request", "Rule", "Spider")
-"""Names that a file may import or define beside its spider."""
-
 _CONFIG = """\
 [project]
 spiders = ["spiders"]
@@ -60,16 +57,17 @@ def command(name: str, url: str, kind: str) -> None:
         if project.file is None:
             (project.root / FILE).write_text(_CONFIG, "utf-8")
             say(f"wrote {FILE}")
-        file.write_text(SHAPES[kind].text.format(class_name=_class_name(name), name=name, url=start), "utf-8")
+        text = SHAPES[kind].text
+        file.write_text(text.format(class_name=_class_name(name, text), name=name, url=start), "utf-8")
     except OSError as error:
         raise UsageError(f"cannot write {relpath(file)}: {error.strerror}") from None
     say(f"wrote {relpath(file)}\nrun it: crawl {name} --max-pages 20")
 
 
-def _class_name(name: str) -> str:
-    """``MyBooks`` for ``my_books``; ``PageSpider`` for ``page``, where the plain one may be taken in the file."""
+def _class_name(name: str, text: str) -> str:
+    """``MyBooks`` for ``my_books``; ``PageSpider`` for ``page``, where *text*, the file, has a Page of its own."""
     plain = "".join(word.capitalize() for word in name.split("_"))
-    return f"{plain}Spider" if plain in _TAKEN else plain
+    return next(name for name in (plain, f"{plain}Spider", f"My{plain}") if not re.search(rf"\b{name}\b", text))
 
 
 def _checked(name: str, url: str) -> str:

@@ -199,3 +199,20 @@ def test_the_module_is_the_command(project):
     assert ended.returncode == USAGE
     assert ended.stdout == ""
     assert ended.stderr.startswith("crawl: there is no spider 'nosuch'")
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("books.example", "crawl https://books.example/"),
+        ("books.example/list?x=1", "crawl https://books.example/list?x=1"),
+        ("localhost:8000", "crawl https://localhost:8000/"),
+    ],
+)
+def test_a_site_without_its_scheme_is_answered_with_the_whole_address(crawl, project, word, said):
+    ended = crawl(word)
+    assert ended == (
+        USAGE,
+        "",
+        f"crawl: there is no spider {word!r}. A site is crawled by its whole address: {said}\n",
+    )
