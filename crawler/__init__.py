@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from crawler.api import CrawlResult, crawl, run
+    from crawler.download import Saved
     from crawler.errors import CrawlerError, FetchError, SelectorError, SpiderError, UsageError
     from crawler.fetch.canned import CannedFetcher
     from crawler.items.item import Item, css
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from crawler.parse.page import Page
     from crawler.parse.select import Node, Selection
     from crawler.parse.sitemap import SitemapEntry
-    from crawler.request import Request
+    from crawler.request import Download, Request
     from crawler.response import Response
     from crawler.spider import Spider, cpu_bound
     from crawler.urls.canonical import canonicalization_step
@@ -32,6 +33,7 @@ _HOMES = {
     "CannedFetcher": "crawler.fetch.canned",
     "CrawlResult": "crawler.api",
     "CrawlerError": "crawler.errors",
+    "Download": "crawler.request",
     "Failure": "crawler.outcome",
     "Feed": "crawler.parse.feed",
     "FeedEntry": "crawler.parse.feed",
@@ -41,6 +43,7 @@ _HOMES = {
     "Page": "crawler.parse.page",
     "Request": "crawler.request",
     "Response": "crawler.response",
+    "Saved": "crawler.download",
     "Selection": "crawler.parse.select",
     "SelectorError": "crawler.errors",
     "SitemapEntry": "crawler.parse.sitemap",
@@ -58,6 +61,7 @@ __all__ = [
     "CannedFetcher",
     "CrawlResult",
     "CrawlerError",
+    "Download",
     "Failure",
     "Feed",
     "FeedEntry",
@@ -67,6 +71,7 @@ __all__ = [
     "Page",
     "Request",
     "Response",
+    "Saved",
     "Selection",
     "SelectorError",
     "SitemapEntry",

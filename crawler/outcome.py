@@ -103,3 +103,6 @@ class Tally(msgspec.Struct):
     skipped_examples: dict[str, str] = {}
     rejected: dict[str, int] = {}
     cached: int = 0
+    files: int = 0
+    file_bytes: int = 0
+    file_duplicates: int = 0

@@ -200,6 +200,7 @@ class Console:
         )
         for output in outputs[:-1]:
             self._say(f"  dataset   {_shown(output.name)} ({_size(output.name, stats.items)})")
+        self._say_files(stats)
         if stats.cached:
             self._say(f"  cached    {count(stats.cached, 'answer')} out of the HTTP cache")
         self._say_rejects(stats, outputs[-1])
@@ -214,6 +215,13 @@ class Console:
             self._say("  why       " + _why_nothing(stats))
         if stats.pages and not (stats.items or stats.rejects):
             self._say("  no items  no callback gave one: do its selectors fit the pages?")
+
+    def _say_files(self, stats: Stats) -> None:
+        if not stats.files:
+            return
+        same = f" ({stats.file_duplicates:,} had the same content)" if stats.file_duplicates else ""
+        where = f"{bytes_in_words(stats.file_bytes)} in {_shown(stats.downloads)}/{same}"
+        self._say(f"  files     {count(stats.files, 'file')}, {where}")
 
     def _say_rejects(self, stats: Stats, rejects: Output) -> None:
         if not stats.rejects:

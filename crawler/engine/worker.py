@@ -18,7 +18,7 @@ from crawler.engine.hosts import Hosts
 from crawler.engine.remote import Task
 from crawler.engine.stats import Stats
 from crawler.engine.watchdog import Watchdog
-from crawler.errors import BlockedAddress, FetchError, PageTooHeavy, ParseProcessError, StoreError
+from crawler.errors import BlockedAddress, FetchError, PageTooHeavy, ParseProcessError, SinkError, StoreError
 from crawler.fetch.fetcher import Fetcher
 from crawler.fetch.robots import RobotsCache, RobotsUnavailable
 from crawler.fetch.room import Room
@@ -151,7 +151,7 @@ class Worker:
             try:
                 outcome = await self._visit(entry)
             except (Exception, asyncio.CancelledError) as error:
-                if is_cancellation(error) or isinstance(error, StoreError):
+                if is_cancellation(error) or isinstance(error, (SinkError, StoreError)):
                     raise  # the page waits on
                 # a defect of this program costs its page, not the crawl
                 outcome = await self._defect(entry, error)
@@ -212,6 +212,8 @@ class Worker:
         if response.cached:
             return await self._receive_stored(entry, response)
         self._stats.bytes += len(response.body)
+        if response.saved is not None:
+            self._stats.save(response.saved)
         return await self._receive(entry, response)
 
     async def _receive_stored(self, entry: Entry, response: Response) -> Outcome | None:
@@ -328,7 +330,7 @@ class Worker:
 
     def _look_for_traps(self, entry: Entry, response: Response, harvest: Harvest) -> None:
         """A kind of pages that goes on and on, and brings nothing new, is told of when it is left alone."""
-        if entry.request.callback in LISTINGS:
+        if entry.request.callback in LISTINGS or response.saved is not None:
             return
         kind = self._frontier.saw(entry, response.body, has_items=bool(harvest.records))
         if kind is None:
