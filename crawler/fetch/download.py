@@ -90,7 +90,7 @@ class Downloads:
             return response
         saving = await self.open(request)
         try:
-            await saving.begin(200, response.headers, len(response.body), None, is_packed=False)
+            await saving.begin(200, response.headers, len(response.body), request.download.max_bytes, is_packed=False)
             await saving.write(response.body)
             saved = await saving.finish(response.headers)
         finally:
