@@ -73,7 +73,7 @@ async def microseconds(site: str, delay: float | None, pages: int, links: int) -
     for number in range(pages):
         entry = await frontier.lease()
         assert entry is not None
-        assert not frontier.is_over_budget(entry)
+        assert not frontier.leaves_out(entry)
         rules = hosts.rules(entry)
         assert rules is not None
         pause = hosts.pause(entry, rules)

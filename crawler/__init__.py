@@ -13,17 +13,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from crawler.api import CrawlResult, crawl, run
-    from crawler.errors import CrawlerError, FetchError, SelectorError, SpiderError, UsageError
+    from crawler.errors import CrawlerError, FetchError, FetchFailed, SelectorError, SpiderError, UsageError
     from crawler.fetch.canned import CannedFetcher
-    from crawler.items.item import Item, css
+    from crawler.items.item import Item
+    from crawler.items.rules import css
+    from crawler.items.types import Url
     from crawler.outcome import Failure
+    from crawler.parse.article import Article
     from crawler.parse.feed import Feed, FeedEntry
+    from crawler.parse.form import Form
     from crawler.parse.page import Page
     from crawler.parse.select import Node, Selection
     from crawler.parse.sitemap import SitemapEntry
     from crawler.request import Request
     from crawler.response import Response
-    from crawler.spider import Spider, cpu_bound
+    from crawler.spider import Spider, cpu_bound, step
     from crawler.spiders.api import ApiSpider
     from crawler.spiders.feed import FeedSpider
     from crawler.spiders.paging import Cursor, LinkHeader, NextUrl, Offset, PageNumber
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Article": "crawler.parse.article",
     "ApiSpider": "crawler.spiders.api",
     "CannedFetcher": "crawler.fetch.canned",
     "CrawlResult": "crawler.api",
@@ -45,6 +50,8 @@ _HOMES = {
     "FeedEntry": "crawler.parse.feed",
     "FeedSpider": "crawler.spiders.feed",
     "FetchError": "crawler.errors",
+    "FetchFailed": "crawler.errors",
+    "Form": "crawler.parse.form",
     "Item": "crawler.items.item",
     "LinkHeader": "crawler.spiders.paging",
     "NextUrl": "crawler.spiders.paging",
@@ -63,16 +70,19 @@ _HOMES = {
     "SitemapSpider": "crawler.spiders.sitemap",
     "Spider": "crawler.spider",
     "SpiderError": "crawler.errors",
+    "Url": "crawler.items.types",
     "UsageError": "crawler.errors",
     "canonicalization_step": "crawler.urls.canonical",
     "cpu_bound": "crawler.spider",
     "crawl": "crawler.api",
-    "css": "crawler.items.item",
+    "css": "crawler.items.rules",
     "run": "crawler.api",
+    "step": "crawler.spider",
 }
 
 __all__ = [
     "ApiSpider",
+    "Article",
     "CannedFetcher",
     "CrawlResult",
     "CrawlerError",
@@ -82,6 +92,8 @@ __all__ = [
     "FeedEntry",
     "FeedSpider",
     "FetchError",
+    "FetchFailed",
+    "Form",
     "Item",
     "LinkHeader",
     "NextUrl",
@@ -100,12 +112,14 @@ __all__ = [
     "SitemapSpider",
     "Spider",
     "SpiderError",
+    "Url",
     "UsageError",
     "canonicalization_step",
     "cpu_bound",
     "crawl",
     "css",
     "run",
+    "step",
 ]
 
 

@@ -22,8 +22,9 @@ from crawler.engine.stats import Stats
 from crawler.errors import UsageError
 from crawler.export.sink import MemorySink, Mode, NullSink, StreamSink
 from crawler.fetch.fetcher import Fetcher
+from crawler.items.check import item_of
+from crawler.items.keys import settled
 from crawler.jobs import Wish, planned
-from crawler.outcome import Record
 from crawler.spider import Spider
 
 log = logging.getLogger("crawler")
@@ -44,7 +45,8 @@ class CrawlResult(Sequence[Any]):
         self, items: list[Any], rejects: list[dict[str, Any]], report: Report
     ) -> None:  # Any: the spider's own item types, and what they held
         self.items = items
-        """The items, in the order in which they were saved; empty if an output was named."""
+        """The items, in the order in which they were saved; empty if an output was named. Of those of one key there is
+        one, the last or the first, as their class has it: ``stats.items`` counts them all."""
         self.rejects = rejects
         """The items that failed their type: ``url item_type field reason values``; empty if an output was named."""
         self.report = report
@@ -80,7 +82,8 @@ class crawl:  # noqa: N801 (reads as a function at its call: async for item in c
 
     The settings are those of ``crawl books`` on the command line: config.toml, the spider's own, the environment,
     and *settings* over them. Leaving the loop early stops the crawl: pages that run are given up. Each iteration is
-    a crawl of its own; ``report`` tells, at its end, how it went.
+    a crawl of its own; ``report`` tells, at its end, how it went. Items come as they are saved, those whose key came before
+    or comes again among them: nothing is taken back.
 
     :param spider: a Spider class
     :param args: what ``-a key=value`` gives
@@ -113,7 +116,7 @@ class crawl:  # noqa: N801 (reads as a function at its call: async for item in c
         is_over = False
         try:
             while (record := await sink.next()) is not None:
-                yield _item_of(record)
+                yield item_of(record)
             is_over = True
         finally:
             if not is_over:
@@ -179,7 +182,7 @@ def run(
         if not names:
             _tell_of_rejects(report)
         told = [msgspec.json.decode(record.data) for record in rejects.records]
-        return CrawlResult([_item_of(record) for record in items.records], told, report)
+        return CrawlResult([item_of(record) for record in settled(items.records)], told, report)
 
     return run_loop(whole)
 
@@ -302,21 +305,6 @@ def stopped_by_signals(crawl: Crawl, told: Callable[[Crawl, float], None] | None
 
 def _hangup_is_ignored() -> bool:
     return hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-
-
-def _item_of(record: Record) -> Any:  # Any: the spider's own item type
-    """The item as the spider made it; one from a parse process is made again from its record."""
-    if record.item is not None:
-        return record.item
-    plain = msgspec.json.decode(record.data)
-    if record.type is None:
-        return plain
-    try:
-        if hasattr(record.type, "model_validate"):
-            return record.type.model_validate(plain)
-        return msgspec.convert(plain, record.type)
-    except (ValueError, TypeError):  # it was checked when it was emitted; its own validators may expect other text
-        return plain
 
 
 def _tell_of_rejects(report: Report) -> None:

@@ -8,7 +8,6 @@ import logging
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,10 @@ from crawler.discovery import nearest, own_traceback, source_of
 from crawler.engine.commit import CommitOptions, Committer, News
 from crawler.engine.crawl import Crawl, Output
 from crawler.engine.remote import prepare, work
+from crawler.engine.stages import EngineOptions, Stages
 from crawler.engine.stats import Stats
-from crawler.engine.worker import EngineOptions, Stages
-from crawler.errors import ConfigError, OutputError, SpiderLoadError, UsageError
-from crawler.export.formats import Format, JsonLines, ending_of, format_of
-from crawler.export.sink import ExportOptions, FileSink, LazySink, Mode, StdoutSink, is_special, refuse_existing
-from crawler.export.table import TableSink, is_table, spool_of
+from crawler.errors import SpiderLoadError, UsageError
+from crawler.export.sink import ExportOptions
 from crawler.fetch.cache_options import CacheOptions, cache_path
 from crawler.fetch.canned import CannedFetcher
 from crawler.fetch.fetcher import Fetcher, FetchOptions, user_agent_of
@@ -38,6 +35,7 @@ from crawler.frontier.store import Store
 from crawler.http.addresses import read_private_hosts
 from crawler.http.credentials import without_secret
 from crawler.jobs import Plan
+from crawler.outputs import build_outputs, spooled_names, wanted_of
 from crawler.parse.heap import keep_freed_memory
 from crawler.parse.links import LinkOptions
 from crawler.parse.page import PageOptions
@@ -172,64 +170,6 @@ def _check_arguments(spider_type: type[Spider], args: dict[str, Any]) -> None:  
         raise UsageError(f"the arguments do not fit spider {spider_type.name!r}: {error}{unknown}{there}") from None
 
 
-def build_outputs(
-    names: Sequence[str],
-    settings: Settings,
-    spider_name: str,
-    project: Project,
-    mode: Mode,
-    stdout: int = 1,
-    rejects_name: str = "",
-    job: Path | None = None,
-) -> list[Output]:
-    """A sink for each ``-o``; without any, for the ``output`` setting. The last one is for rejects.
-
-    *stdout* is the descriptor that ``-`` stands for; *rejects_name* the file for rejects, if a job has one already;
-    *job* the job's folder, if there is one.
-
-    :raises OutputError: a file exists already, or its ending names no format
-    """
-    options = settings.options(ExportOptions)
-    syncs = options.durability == "power"
-    if not names:
-        names = [str(_unused(project.root / _filled(options.output, spider_name)))]
-    outputs: list[Output] = []
-    files: list[Path] = []
-    distinct: dict[str, str] = {}  # one owner for each file, however often it is named
-    for name in names:
-        distinct.setdefault(name if name == "-" else str(Path(name).resolve()), name)
-    for name in distinct.values():
-        path = Path(name)
-        if name == "-":
-            outputs.append(StdoutSink(format_of(name), stdout))
-        elif is_special(path):
-            if is_table(name):
-                raise OutputError(
-                    f"-o {name}: a table is made at the end, of a file; a device or a pipe takes JSON lines"
-                )
-            outputs.append(FileSink(path, JsonLines(), mode, syncs=False))
-        else:
-            refuse_existing(path, mode)
-            outputs.append(_in_file(path, format_of(name), mode, options, job))
-            files.append(path)
-    beside = files[0] if files else _unused(project.root / _filled(options.output, spider_name))
-    stem, _ = _split(beside)
-    rejects = Path(rejects_name) if rejects_name else beside.with_name(f"{stem}.rejects.jsonl")
-    refuse_existing(rejects, "append")  # it may be there, but no directory
-    if rejects.resolve() in [path.resolve() for path in files]:
-        raise OutputError(f"-o {rejects}: that is where the rejects of {beside.name} go; name another file")
-    outputs.append(LazySink(rejects, JsonLines(), "append" if mode == "append" else "overwrite", syncs=syncs))
-    return outputs
-
-
-def _in_file(path: Path, form: Format, mode: Mode, options: ExportOptions, job: Path | None) -> Output:
-    syncs = options.durability == "power"
-    if not form.is_table:
-        return FileSink(path, form, mode, syncs=syncs)
-    spool = spool_of(path, job)
-    return TableSink(path, spool, mode, syncs=syncs, is_safe=options.csv_safe, keeps=job is not None)
-
-
 def crawl_of(
     plan: Plan,
     spider_type: type[Spider],
@@ -245,17 +185,9 @@ def crawl_of(
     :raises UsageError: as :func:`build_spider` and :func:`build_outputs`
     """
     spider = build_spider(spider_type, dict(plan.args))
-    sinks = outputs or build_outputs(
-        plan.outputs,
-        plan.settings,
-        spider_type.name,
-        project,
-        plan.mode,
-        stdout,
-        plan.rejects,
-        plan.job.folder if plan.job is not None else None,
-    )
-    begin = partial(plan.begin, spider, [sink.name for sink in sinks[:-1]], sinks[-1].name)
+    sinks = outputs or build_outputs(wanted_of(plan, spider_type, project, stdout))
+    names = [sink.name for sink in sinks[:-1]]
+    begin = partial(plan.begin, spider, names, spooled_names(sinks), sinks[-1].name)
     crawl = assemble(
         spider,
         plan.args,
@@ -365,27 +297,3 @@ def _site_of(hostname: str) -> str:
     from crawler.fetch.suffixes import public_suffixes  # 3 to 6 ms, where it takes many hosts or a budget
 
     return public_suffixes().registrable(hostname) or hostname
-
-
-def _filled(output: str, spider_name: str) -> str:
-    started = datetime.now().strftime("%Y%m%dT%H%M%S")
-    try:
-        return output.format(spider=spider_name, started=started)
-    except (KeyError, IndexError, ValueError, AttributeError):
-        raise ConfigError(f"output = {output!r}: what is filled in is {{spider}} and {{started}}, no more") from None
-
-
-def _unused(path: Path) -> Path:
-    """*path*, or with a number behind it if a crawl began in the same second."""
-    number, free = 1, path
-    stem, ending = _split(path)
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{stem}-{number}{ending}")
-    return free
-
-
-def _split(path: Path) -> tuple[str, str]:
-    """Its name without, and the ending that names its format."""
-    length = len(path.name) - len(ending_of(path.name))
-    return path.name[:length], path.name[length:]

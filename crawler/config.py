@@ -23,7 +23,7 @@ import msgspec
 
 from crawler.discovery import nearest
 from crawler.engine.commit import CommitOptions
-from crawler.engine.worker import EngineOptions
+from crawler.engine.stages import EngineOptions
 from crawler.errors import ConfigError
 from crawler.export.sink import ExportOptions
 from crawler.fetch.cache_options import CacheOptions

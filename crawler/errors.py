@@ -13,8 +13,11 @@ CrawlerError
 │   ├── ForgottenAwait        a callback handed over a coroutine that nobody awaited
 │   ├── WrongResult           a callback handed over something that is no item, Request, list or None
 │   ├── SelectorError         a CSS query that cannot be read
+│   ├── ItemDefinitionError   an Item class whose rules, types or key do not fit each other (a TypeError, too)
+│   ├── NoFetchHere           self.fetch() where nothing can be fetched
 │   └── MissingExtra          a feature whose optional library is not installed
 ├── FetchError                the web's fault: the URL is retried where that can help, then it is a failure
+│   ├── FetchFailed           what a callback asked for with self.fetch() did not come; it may be caught there
 │   ├── InvalidRequest  BlockedAddress  DNSFailed  ConnectFailed  TLSFailed
 │   └── FetchTimeout  Disconnected  TruncatedBody  MalformedResponse  BodyTooLarge  ProxyFailed
 ├── ParseProcessError         a parse process died or hung: the page is tried once more in a fresh one
@@ -23,7 +26,8 @@ CrawlerError
 │   ├── ParseTimeout
 │   └── PageTooHeavy          the page's tree would take too long or too much memory: it is not tried again
 ├── SinkError                 a dataset cannot be written: the crawl stops, what was committed stays
-│   └── OutputClosed          the reader of standard output went away
+│   ├── OutputClosed          the reader of standard output went away
+│   └── RemoteError           a dataset cannot be sent elsewhere: it is whole on this machine
 └── StoreError                the crawl's state cannot be read or written: the crawl stops, what was committed stays
 
 Each takes positional arguments only, so that each survives pickling (an exception that does not would take a
@@ -101,6 +105,13 @@ class SelectorError(SpiderError):
     """A CSS query that the selector engine cannot read."""
 
 
+class ItemDefinitionError(SpiderError, TypeError):
+    """An ``Item`` class cannot mean what it says: the message names ``Class.field``, and what to write.
+
+    Raised when the class is defined, or, for types that are named before they exist, when it is first filled.
+    """
+
+
 class MissingExtra(SpiderError):
     """A feature needs an optional library; the message gives the command that installs it."""
 
@@ -123,6 +134,29 @@ class FetchError(CrawlerError):
     def __str__(self) -> str:
         url = _PASSWORD.sub(r"\1***@", self.url) if "@" in self.url else self.url
         return f"{self.detail or self.reason} ({url})"
+
+
+class FetchFailed(FetchError):
+    """``await self.fetch(...)`` gave up, after all retries. Caught by nobody, it is the failure of the page.
+
+    *reason* is that of a :class:`crawler.Failure` (``http_404``, ``timeout`` ...), or ``robots``, ``crawl_delay``,
+    ``out_of_scope``, ``malformed``; *status* the HTTP status, if there was an answer; *attempts* how often it was tried.
+    """
+
+    reason = "fetch_failed"
+
+    def __init__(
+        self, url: str, detail: str = "", reason: str = "fetch_failed", status: int | None = None, attempts: int = 0
+    ) -> None:
+        super().__init__(url, detail)
+        self.args = (url, detail, reason, status, attempts)
+        self.reason = reason
+        self.status = status
+        self.attempts = attempts
+
+
+class NoFetchHere(SpiderError):
+    """``self.fetch()`` was called where there is no crawl to fetch with, or no page that waits for it."""
 
 
 class InvalidRequest(FetchError):
@@ -255,6 +289,10 @@ class SinkError(CrawlerError):
 
 class OutputClosed(SinkError):
     """The reader of standard output went away (as ``| head`` does)."""
+
+
+class RemoteError(SinkError):
+    """A dataset cannot be sent to where it belongs. On this machine it is whole."""
 
 
 class StoreError(CrawlerError):

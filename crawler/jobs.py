@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import inspect
 import os
+import secrets
 import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
@@ -18,8 +21,14 @@ import msgspec
 from crawler import __version__
 from crawler.config import Project, Settings, resolve
 from crawler.errors import CrawlerError, JobError, JobUnfinished, StoreError, UsageError
+from crawler.export.dataset import blueprint_of, whole_name
+from crawler.export.made import earlier_files, is_made, make
+from crawler.export.manifest import Provenance
+from crawler.export.remote import is_remote
+from crawler.export.rotated import is_rotated, place_of
 from crawler.export.sink import ExportOptions, Mode
-from crawler.export.table import committed_file, discard_spools, is_made, is_table, make_table, spool_of
+from crawler.export.spool import discard_spools, spool_of
+from crawler.export.template import Template
 from crawler.frontier.frontier import FrontierOptions
 from crawler.frontier.job import FOLDER, Job, Overview, Spec
 from crawler.http.credentials import concealed
@@ -51,6 +60,8 @@ class Wish(NamedTuple):
     """Whether the values of *sets* are strings."""
     keeps: bool = True
     """Whether there is a job at all, unless the settings say otherwise."""
+    update: Path | None = None
+    """An earlier dataset, with which the new one is to be compared."""
     words: tuple[str, ...] = ()
     """What *args* were told by on the command line, where that is not ``-a``."""
 
@@ -70,6 +81,10 @@ class Plan(msgspec.Struct):
     changes: list[str] = []
     """What is not as it was when that job last ran."""
     rejects: str = ""
+    spooled: list[str] | None = None
+    """The outputs whose files are made at the end, if the job has decided that already."""
+    update: Path | None = None
+    """An earlier dataset, with which the new one is compared."""
     command: str = ""
     """What to type to go on with the job."""
     replaced: Overview | None = None
@@ -91,14 +106,15 @@ class Plan(msgspec.Struct):
         tally = self.before.tally if self.before is not None else None
         return tally is not None and (not tally.pages or (tally.rejects > 0 and not tally.items))
 
-    def begin(self, spider: Spider, outputs: list[str], rejects: str) -> None:
+    def begin(self, spider: Spider, outputs: list[str], spooled: list[str], rejects: str) -> None:
         """Write down what the job is, when nothing can be wrong with it any more.
 
+        :param spooled: those of *outputs* whose files are made at the end
         :raises StoreError: it cannot be written
         """
         if self.job is None or self.spec is None:
             return
-        self.spec.outputs, self.spec.rejects = outputs, rejects
+        self.spec.outputs, self.spec.spooled, self.spec.rejects = outputs, spooled, rejects
         hosts = spider.allowed_hosts or getattr(spider, "allowed_domains", ())
         self.spec.allowed_hosts = [str(host) for host in hosts or ()]
         syncs = self.settings.options(ExportOptions).durability == "power"
@@ -129,7 +145,7 @@ def planned(project: Project, spider: type[Spider], wish: Wish) -> Iterator[Plan
     with job.locked() if job is not None else nullcontext():
         found = _found(job, spider, wish) if job is not None else None
         before = found if wish.choice == "resume" else None
-        plan = Plan(dict(wish.args), settings, wish.outputs, wish.mode, job)
+        plan = Plan(dict(wish.args), settings, wish.outputs, wish.mode, job, update=wish.update)
         plan.command = resume_command(wish.source, wish.folder)
         if before is not None:
             _go_on(plan, before, project, spider, wish)
@@ -139,7 +155,7 @@ def planned(project: Project, spider: type[Spider], wish: Wish) -> Iterator[Plan
             names = {*wish.sets} | ({*_remembered(before)} if before is not None else set())
             plan.spec = _spec(spider, wish, plan, names)
             if before is not None:
-                plan.spec.started = before.spec.started
+                plan.spec.started, plan.spec.id = before.spec.started, before.spec.id
                 _check_identity(before.spec, plan.spec, wish)
                 plan.changes = list(_changes(before.spec, plan.spec))
         try:
@@ -207,6 +223,7 @@ def _fresh_command(wish: Wish) -> str:
     words += ["--job", str(wish.folder)] if wish.folder else []
     words += [word for name in wish.outputs for word in ("-o", name)]
     words += [f"--{wish.mode}"] if wish.mode != "new" else []
+    words += ["--update", str(wish.update)] if wish.update else []
     words += wish.words or [word for name, value in wish.args.items() for word in ("-a", f"{name}={value}")]
     words += [word for name, value in wish.sets.items() for word in ("--set", f"{name}={concealed(name, value)}")]
     return shlex.join(words)
@@ -271,7 +288,8 @@ STATES = {
 
 def _go_on(plan: Plan, before: Overview, project: Project, spider: type[Spider], wish: Wish) -> None:
     spec = before.spec
-    given = tuple(_absolute(name) for name in wish.outputs)
+    options = _export_options(spec)
+    given = tuple(_absolute(whole_name(name, options)) for name in wish.outputs)
     if given and {*given} != {_absolute(name) for name in spec.outputs}:
         there = ", ".join("standard output" if name == "-" else name for name in spec.outputs)
         raise UsageError(
@@ -279,7 +297,9 @@ def _go_on(plan: Plan, before: Overview, project: Project, spider: type[Spider],
         )
     plan.before = before
     plan.args = {**spec.args, **wish.args}
-    plan.outputs, plan.rejects = tuple(spec.outputs), spec.rejects
+    plan.outputs, plan.rejects, plan.spooled = tuple(spec.outputs), spec.rejects, spec.spooled
+    if plan.update is None and spec.update:
+        plan.update = Path(spec.update)
     plan.mode = "append" if spec.appends else "overwrite"
     if missing := [name for name in spec.withheld if name not in wish.sets]:
         given_so = "--set {}=… again" if wish.are_text else "{} in settings= again"
@@ -305,11 +325,23 @@ def _end_whole(given_up: Overview, *, syncs: bool) -> None:
     if given_up.state == "died":
         for path, position, _ in _longer(given_up):
             os.truncate(path, position)
-    is_safe = bool(given_up.spec.settings.get("csv_safe", True))
-    for table in (Path(name) for name in given_up.positions if is_table(name)):
-        spool = spool_of(table, given_up.folder)
-        if not is_made(table, spool):
-            make_table(table, spool, syncs=syncs, is_safe=is_safe)
+    options = _export_options(given_up.spec)
+    for name in given_up.spec.spooled:
+        if is_remote(name) or name not in given_up.positions:
+            continue  # what goes elsewhere goes there when its crawl ends, or not at all
+        blueprint = replace(blueprint_of(name, options, given_up.folder), syncs=syncs)
+        if not is_made(earlier_files(blueprint.output), blueprint.spool):
+            make(blueprint)
+
+
+def _export_options(spec: Spec) -> ExportOptions:
+    """Those by which a job's datasets are called and made."""
+    settings = spec.settings
+    return ExportOptions(
+        csv_safe=bool(settings.get("csv_safe", True)),
+        rotate_items=settings.get("rotate_items"),
+        rotate_bytes=settings.get("rotate_bytes"),
+    )
 
 
 def _refuse_longer(before: Overview) -> None:
@@ -328,7 +360,12 @@ def _refuse_longer(before: Overview) -> None:
 def _longer(job: Overview) -> Iterator[tuple[Path, int, int]]:
     """The outputs that have more than *job* committed: path, bytes committed, bytes there are."""
     for name, position in job.positions.items():
-        path = committed_file(name, job.folder)
+        if name in job.spec.spooled:
+            path = spool_of(name, job.folder)
+        elif name != "-" and is_rotated(output := Template(name)):
+            _, path, position = place_of(output, position)
+        else:
+            path = Path(name)
         if name != "-" and path.is_file() and (size := path.stat().st_size) > position:
             yield path, position, size
 
@@ -367,6 +404,8 @@ def _spec(spider: type[Spider], wish: Wish, plan: Plan, names: Iterable[str]) ->
         withheld=sorted(name for name in known if shown[name] != settings[name]),
         settings=shown,
         appends=plan.mode == "append",
+        update=_absolute(str(plan.update)) if plan.update is not None else "",
+        id=secrets.token_hex(8),
         code=_code(spider),
         version=__version__,
         started=time.time(),
@@ -410,4 +449,22 @@ def _code(spider: type[Spider]) -> str:
 
 
 def _absolute(name: str) -> str:
-    return name if name == "-" else str(Path(name).resolve())
+    return name if name == "-" or is_remote(name) else str(Path(name).resolve())
+
+
+def provenance_of(plan: Plan, spider: type[Spider]) -> Provenance:
+    """What the manifests of its datasets say of a run."""
+    settings = {name: concealed(name, value) for name, value in plan.settings.values.items()}
+    spec = plan.spec
+    return Provenance(
+        dataset=spider.name,
+        spider=spider.name,
+        code=_code(spider),
+        settings=msgspec.json.decode(msgspec.json.encode(settings)),
+        args={name: value if isinstance(value, str) else repr(value) for name, value in plan.args.items()},
+        crawler=__version__,
+        started=datetime.fromtimestamp(spec.started if spec is not None else time.time(), UTC).isoformat(
+            timespec="seconds"
+        ),
+        job=spec.id if spec is not None else "",
+    )

@@ -86,6 +86,28 @@ class Outcome(msgspec.Struct, gc=False):
     """Fingerprint and URL of what was found on this page and is past ``max_depth``."""
 
 
+class Ending(msgspec.Struct, frozen=True):
+    """That a crawl ended, as its outputs are told."""
+
+    reason: str
+    """``complete``, ``interrupted`` ..."""
+    at: float
+    """Unix time."""
+
+
+class Filled(msgspec.Struct):
+    """How well the fields of one type of item are filled."""
+
+    items: int = 0
+    fields: dict[str, int] = {}
+    """The items in which a field has something in it: neither None nor an empty text, list, set or mapping. In the order
+    in which the fields were met; those that never had anything are there, too, with 0."""
+
+    def shares(self) -> dict[str, float]:
+        """The part of all items in which each field is filled, from 0 to 1."""
+        return {field: count / self.items for field, count in self.fields.items()}
+
+
 class Tally(msgspec.Struct):
     """What a job has counted, over all its runs. *pages*, *items* and *rejects* are those of committed outcomes."""
 
@@ -103,3 +125,7 @@ class Tally(msgspec.Struct):
     skipped_examples: dict[str, str] = {}
     rejected: dict[str, int] = {}
     cached: int = 0
+    filled: dict[str, Filled] = {}
+    """By type of item; those of committed outcomes."""
+    dropped: dict[str, int] = {}
+    """Items that a step kept back, by its name."""

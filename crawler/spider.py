@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from collections.abc import AsyncIterator, Callable, Container, Iterable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
+from crawler.errors import NoFetchHere, UsageError
 from crawler.http.credentials import without_secret
 from crawler.outcome import Failure
 from crawler.parse.page import Page
@@ -19,12 +22,26 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 _MARK = "__crawler_cpu_bound__"
+_TURNS = "__crawler_step_turns__"
+_AT_ONCE = 16
+"""Items in one ``async`` step: what a pool of connections to a database has, give or take."""
 LISTINGS = frozenset({"parse_sitemap", "parse_robots"})
 """Callbacks of files that list seeds: what they name is as far from a seed as they are."""
 _INDEX_LEVELS = 10
 """Sitemap indexes that name each other in a chain. Two happen; Crawlee stops at the same depth."""
 _LEVEL = "sitemap_level"
 """In the ``meta`` of a sitemap's request: how many indexes led to it."""
+
+
+class Fetching(Protocol):
+    """What stands behind :meth:`Spider.fetch` while a callback runs."""
+
+    async def fetch(self, wanted: Request | str, statuses: Container[int], fields: dict[str, Any]) -> Page:
+        """As :meth:`Spider.fetch`."""
+
+
+FETCHING: ContextVar[Fetching | None] = ContextVar("crawler_fetching", default=None)
+"""Set while something runs that may fetch."""
 
 
 class Spider:
@@ -48,6 +65,10 @@ class Spider:
     """
     settings: ClassVar[dict[str, Any]] = {}
     """Settings for this spider, under the names that config.toml has; checked like it."""
+
+    steps: Iterable[Any] = ()
+    """What each item goes through, in order, before its type is checked: functions of an item, plain or ``async``, or names
+    of methods. Each gives the item, another one, several (a list, a generator), or None to drop it."""
 
     def __init__(self, **args: str) -> None:
         """Each ``-a key=value`` of the command line becomes an attribute, unless a spider takes it as a parameter."""
@@ -73,6 +94,33 @@ class Spider:
     def parse(self, page: Page) -> Any:  # Any: each of the four kinds of callback, and all that they may give
         """The callback of requests that name no other."""
         raise NotImplementedError(f"{type(self).__name__} has no parse method; write def parse(self, page): ...")
+
+    async def fetch(
+        self,
+        request: Request | str,
+        *,
+        statuses: Container[int] = (),
+        **request_fields: Any,  # Any: the fields of Request
+    ) -> Page:
+        """Fetch something that belongs to the page at hand: ``stock = (await self.fetch(url)).json()``.
+
+        It is asked for as everything is: politely, within the scope and robots.txt, with retries, redirects and the
+        page's session. But it is no page of the crawl: no callback is called, it is not counted as a page, and it may be
+        fetched again. Several go side by side: ``await asyncio.gather(self.fetch(a), self.fetch(b))``.
+
+        :param request: a Request, or a URL, which may be relative to the page
+        :param statuses: answers that are pages, too, beside 200 to 299: ``statuses={404}``
+        :param request_fields: of the Request: ``method="POST", json={...}``
+        :raises FetchFailed: it did not come, after all retries, or does not belong to the crawl
+        :raises NoFetchHere: this is no ``async`` callback, step, ``on_failure()`` or ``start()`` of a crawl that runs
+        """
+        fetching = FETCHING.get()
+        if fetching is None:
+            raise NoFetchHere(
+                "self.fetch() works in an async callback, in a step, in on_failure() and in start(), while the crawl runs; "
+                "not in opened(), in closed(), or in a @cpu_bound callback: yield a Request there instead"
+            )
+        return await fetching.fetch(request, statuses, request_fields)
 
     def sitemap_entry(self, entry: SitemapEntry) -> Any:  # Any: all that a callback may yield
         """What becomes of a page that a sitemap lists: a request for it. None leaves the page out.
@@ -152,3 +200,30 @@ def cpu_bound(callback: F) -> F:
 def is_cpu_bound(callback: object) -> bool:
     """Whether :func:`cpu_bound` marked it."""
     return getattr(callback, _MARK, False) is True
+
+
+def step(*, concurrency: int = _AT_ONCE) -> Callable[[F], F]:
+    """How many items may be in an ``async`` step at once, over all pages; 16 in one that is not marked.
+
+    The others wait in order, and their pages with them, so that a crawl is never ahead of a slow database by more than
+    its workers.
+
+    :raises UsageError: with the decorator: *concurrency* is no number from 1 on, or the step is not ``async``
+    """
+
+    def mark(function: F) -> F:
+        if type(concurrency) is not int or concurrency < 1:
+            raise UsageError(f"@step(concurrency={concurrency!r}): it is a whole number, 1 or more")
+        if not (inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)):
+            name = getattr(function, "__qualname__", repr(function))
+            raise UsageError(f"@step on {name}: only an async step waits; a plain one takes one item at a time anyway")
+        setattr(function, _TURNS, concurrency)
+        return function
+
+    return mark
+
+
+def concurrency_of(function: object) -> int:
+    """How many items may be in that step at once."""
+    given: int = getattr(function, _TURNS, _AT_ONCE)
+    return given

@@ -296,6 +296,43 @@ def test_run_gives_the_items_and_how_it_went():
     assert repr(result) == "<CrawlResult complete: 2 items, 3 pages, 0 failed>"
 
 
+def test_run_gives_one_item_of_each_key_and_how_well_fields_are_filled():
+    class Last(Item, key="name"):
+        name: str
+        number: int | None
+
+    class First(Last, keep="first"):
+        pass
+
+    class Numbers(Spider):
+        start_urls = [HOME]
+
+        def parse(self, page):
+            for number in (1, 2, None):
+                yield Last(name="a", number=number)
+                yield First(name="a", number=number)
+
+    found = run(Numbers, settings=FAST, fetcher=CannedFetcher(SITE))
+    assert list(found) == [First(name="a", number=1), Last(name="a", number=None)]
+    assert found.stats.items == 6
+    assert found.stats.filled["Last"].shares() == {"name": 1.0, "number": 2 / 3}
+
+
+async def test_items_with_a_key_come_as_they_are_saved():
+    class Keyed(Item, key="name"):
+        name: str
+        number: int
+
+    class Numbers(Spider):
+        start_urls = [HOME]
+
+        def parse(self, page):
+            yield from (Keyed(name="a", number=number) for number in (1, 2))
+
+    found = [item.number async for item in crawl(Numbers, settings=FAST, fetcher=CannedFetcher(SITE))]
+    assert found == [1, 2]
+
+
 def test_run_works_twice_in_one_process():
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     assert [len(run(Books, settings=FAST, fetcher=canned())) for _ in range(2)] == [2, 2]
@@ -444,14 +481,14 @@ def test_items_of_a_parse_process_come_back_with_their_types(tmp_path: Path):
 
 def test_a_record_of_a_pydantic_model_becomes_the_model_again():
     pydantic = pytest.importorskip("pydantic")
-    from crawler.api import _item_of
+    from crawler.items.check import item_of
 
     class Model(pydantic.BaseModel):
         title: str
 
-    assert _item_of(Record(b'{"title":"One"}', None, Model)) == Model(title="One")
-    assert _item_of(Record(b'{"title":"One"}', None, Plain)) == Plain("One")
-    assert _item_of(Record(b'{"title":"One"}', None, None)) == {"title": "One"}
+    assert item_of(Record(b'{"title":"One"}', None, Model)) == Model(title="One")
+    assert item_of(Record(b'{"title":"One"}', None, Plain)) == Plain("One")
+    assert item_of(Record(b'{"title":"One"}', None, None)) == {"title": "One"}
 
 
 def test_a_signal_stops_a_script(tmp_path: Path):

@@ -12,10 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from crawler.cli.filled import filled_in_words
 from crawler.cli.text import bytes_in_words, count, one_line, say, seconds_in_words, tamed
 from crawler.engine.crawl import Crawl, Output, Report
 from crawler.engine.stats import Stats
 from crawler.errors import OutputClosed, SinkError, StoreError
+from crawler.export.compare import Counts
+from crawler.export.dataset import Dataset
 from crawler.export.logs import InertFormatter
 from crawler.export.sink import LazySink
 from crawler.frontier.job import Overview
@@ -198,10 +201,10 @@ class Console:
             f"{count(stats.items, 'item')} from {count(stats.pages, 'page')} "
             f"({stats.pages / max(stats.seconds, 1e-6):.1f} pages/s, {bytes_in_words(stats.bytes)})"
         )
-        for output in outputs[:-1]:
-            self._say(f"  dataset   {_shown(output.name)} ({_size(output.name, stats.items)})")
+        self._say_datasets(outputs[:-1], stats.items)
         if stats.cached:
             self._say(f"  cached    {count(stats.cached, 'answer')} out of the HTTP cache")
+        self._say_filled(stats)
         self._say_rejects(stats, outputs[-1])
         self._say_failures(stats)
         self._say_skipped(stats)
@@ -215,7 +218,21 @@ class Console:
         if stats.pages and not (stats.items or stats.rejects):
             self._say("  no items  no callback gave one: do its selectors fit the pages?")
 
+    def _say_filled(self, stats: Stats) -> None:
+        for number, line in enumerate(filled_in_words(stats.filled)):
+            self._say(f"  {'filled' if number == 0 else '':<9} {line}")
+
+    def _say_datasets(self, outputs: Sequence[Output], emitted: int) -> None:
+        for output in outputs:
+            self._say(f"  dataset   {_shown(output.name)} ({_size(output, emitted)})")
+            comparison = output.comparison if isinstance(output, Dataset) else None
+            if comparison is not None and isinstance(output, Dataset):
+                found = _changes(output.changes) if output.changes is not None else "not compared: it is not complete"
+                self._say(f"  changes   {_shown(str(comparison.changes))} ({found})")
+
     def _say_rejects(self, stats: Stats, rejects: Output) -> None:
+        for step, times in stats.dropped.most_common():
+            self._say(f"  dropped   {count(times, 'item')} by {step}")
         if not stats.rejects:
             return
         where = f" in {_shown(rejects.name)}" if isinstance(rejects, LazySink) else ""
@@ -300,7 +317,18 @@ def _shown(name: str) -> str:
     return shorter if len(shorter) < len(name) else name
 
 
-def _size(name: str, items: int) -> str:
-    path = Path(name)
-    size = f", {bytes_in_words(path.stat().st_size)}" if name != "-" and path.is_file() else ""
-    return f"{count(items, 'item')}{size}"
+def _size(output: Output, emitted: int) -> str:
+    """What there is of *output*, of so many items *emitted*."""
+    files = output.files if isinstance(output, Dataset) else [Path(output.name)]
+    items = output.items if isinstance(output, Dataset) else None
+    words = [count(emitted if items is None else items, "item")]
+    if len(files) != 1:
+        words[0] += f" in {count(len(files), 'file')}"
+    if items is not None and items < emitted:
+        words.append(f"{emitted - items:,} of {emitted:,} gave way to others of the same key")
+    sizes = [path.stat().st_size for path in files if path.is_file()]
+    return ", ".join(words + ([bytes_in_words(sum(sizes))] if sizes else []))
+
+
+def _changes(counts: Counts) -> str:
+    return f"{counts.added:,} added, {counts.changed:,} changed, {counts.gone:,} gone, {counts.same:,} the same"

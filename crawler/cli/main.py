@@ -36,6 +36,7 @@ class Row(NamedTuple):
 
 COMMANDS: dict[str, Row] = {
     "cache": Row("crawler.cli.cache", "Show how large the HTTP cache is, or clear it."),
+    "dataset": Row("crawler.cli.dataset", "Show what is in a dataset, and check it against its manifest."),
     "demo": Row("crawler.cli.demo", "Crawl a bundled bookshop: a real run, without internet."),
     "failures": Row("crawler.cli.failures", "List the URLs that a job gave up, with their reasons."),
     "jobs": Row("crawler.cli.jobs", "List the jobs: their state, their size, and how to go on."),

@@ -43,8 +43,9 @@ _OPTIONS = (
         "outputs",
         multiple=True,
         metavar="FILE",
-        help="Where items go; the ending names the format (.jsonl, .jsonl.gz, .csv), - is standard output. Repeatable. "
-        "Without it: datasets/{spider}-{started}.jsonl.",
+        help="Where items go; the ending names the format (.jsonl, .json, .csv, .xml, .parquet, .sqlite; .gz and .zst "
+        "behind it), - is standard output, s3://… an object store. {item} and {FIELD} make a file of each type and value. "
+        "Repeatable. Without it: datasets/{spider}-{started}.jsonl.",
     ),
     click.option("-a", "args", multiple=True, metavar="KEY=VALUE", help="An argument for the spider. Repeatable."),
     click.option(
@@ -56,6 +57,12 @@ _OPTIONS = (
     ),
     click.option("--overwrite", is_flag=True, help="Replace an output that exists."),
     click.option("--append", is_flag=True, help="Add to an output that exists."),
+    click.option(
+        "--update",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="OLD",
+        help="Compare with an earlier dataset: what was added, changed and gone is written to FILE.changes.jsonl.",
+    ),
     click.option("--max-pages", type=click.IntRange(1), metavar="N", help="Stop after so many pages."),
     click.option("--max-items", type=click.IntRange(1), metavar="N", help="Stop after so many items."),
     click.option("--strict", is_flag=True, help="Exit with 4 if any page failed, or any item its type."),
@@ -79,6 +86,7 @@ class RunOptions(NamedTuple):
     sets: Sequence[str]
     overwrite: bool
     append: bool
+    update: Path | None
     max_pages: int | None
     max_items: int | None
     strict: bool
@@ -202,6 +210,7 @@ def run_spider(
         options.job,
         keeps=bool(source),
         words=words,
+        update=options.update,
     )
 
     async def whole(console: Console, plan: Plan) -> Report:

@@ -1,8 +1,8 @@
 """A generated bookshop on a loopback port: a site to crawl without internet, and without bothering anybody.
 
 Rule 1: the shop is a pure function. :func:`pages` returns the same bytes for the same arguments; only
-:class:`Bookshop` knows sockets. Rule 2: beside plain pages it holds one of each thing that a crawler meets on
-real sites: a redirect, a dead link, a page behind robots.txt, a slow page, an old charset, a mailto: link.
+``site.py`` knows sockets. Rule 2: beside plain pages it holds one of each thing that a crawler meets on real
+sites: a redirect, a dead link, a page behind robots.txt, a slow page, an old charset, a mailto: link.
 
 ``python -m crawler.demo.bookshop`` serves it until Ctrl-C.
 """
@@ -10,18 +10,13 @@ real sites: a redirect, a dead link, a page behind robots.txt, a slow page, an o
 import argparse
 import random
 import re
-import socket
-import sys
-import threading
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socketserver import TCPServer
-from typing import Any, Self
+
+from crawler.demo.site import Answer, Site, Visit
 
 STYLESHEET = "/static/shop.css"
 ABOUT = "/about.html"
@@ -29,16 +24,6 @@ PRIVATE = "/private/stock-list.html"  # linked from ABOUT, disallowed in robots.
 BESTSELLER = "/catalogue/bestseller"  # linked from the index: a 301 to a product page
 SOLD_OUT = "/catalogue/the-vanished-almanac_0/index.html"  # linked from one product page: a 404
 BOOKS_PER_PAGE = 20  # as on most shops' listing pages
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a GET of one path gives, after *delay* seconds; the server adds Content-Length and Date."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    delay: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +83,7 @@ def pages(books: int, slow_seconds: float = 1.5) -> dict[str, Answer]:
     return table
 
 
-class Bookshop:
+class Bookshop(Site):
     """The shop, open on 127.0.0.1 during the ``with`` block: ``with Bookshop() as shop: print(shop.url)``.
 
     *books* is how many it sells, *slow_seconds* how long its slow page takes, *port* 0 means any free port.
@@ -108,102 +93,13 @@ class Bookshop:
     """
 
     def __init__(self, books: int = 240, slow_seconds: float = 1.5, port: int = 0) -> None:
+        super().__init__(port)
         self._table = pages(books, slow_seconds)
-        self._port = port
-        self.url = ""
-        """``http://127.0.0.1:PORT/``, once the shop is open."""
 
-    def __enter__(self) -> Self:
-        self._server = _Server(self._port, self._table)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/"
-        # 0.05 s between two looks at whether to stop (not 0.5): closing is not felt.
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-class _Server(ThreadingHTTPServer):
-    """The standard library's thread per connection, but closing it ends the open connections too."""
-
-    daemon_threads = True
-    request_queue_size = 1024  # not 5: a crawler connects in bursts, and a dropped SYN costs it a second
-
-    def __init__(self, port: int, table: Mapping[str, Answer]) -> None:
-        self.table = table
-        self.closing = threading.Event()
-        self._open: set[socket.socket] = set()
-        self._changed = threading.Condition()
-        super().__init__(("127.0.0.1", port), _Reception)
-
-    def server_bind(self) -> None:
-        TCPServer.server_bind(self)  # HTTPServer's asks DNS for the host's name: seconds, without internet
-        self.server_name, self.server_port = self.socket.getsockname()
-
-    def get_request(self) -> tuple[socket.socket, Any]:  # Any: typeshed's word for an address
-        connection, address = super().get_request()
-        with self._changed:
-            self._open.add(connection)
-        return connection, address
-
-    def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
-        super().shutdown_request(request)
-        with self._changed:
-            self._open.discard(request)
-            self._changed.notify_all()
-
-    def server_close(self) -> None:
-        """Stop listening, wake the slow page, hang up on idle clients; return when every socket is closed."""
-        super().server_close()
-        self.closing.set()
-        with self._changed:
-            for connection in self._open:
-                with suppress(OSError):  # the client hung up first
-                    connection.shutdown(socket.SHUT_RDWR)
-            self._changed.wait_for(lambda: not self._open, timeout=5.0)  # 5 s: a bound, never reached
-
-    def handle_error(self, request: socket.socket | tuple[bytes, socket.socket], client_address: Any) -> None:
-        """A client that went away is nobody's error; the rest is printed, as the standard library does."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
-
-
-class _Reception(BaseHTTPRequestHandler):
-    """Looks the path up and answers in one write, so that nothing waits for a delayed acknowledgement."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: _Server
-
-    def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
-        answer = self.server.table.get(path) or _not_found(path)
-        self.server.closing.wait(answer.delay)
-        self._send(answer)
-
-    def do_POST(self) -> None:
-        self._send(_READ_ONLY)
-
-    do_HEAD = do_GET
-    do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_POST
-
-    def _send(self, answer: Answer) -> None:
-        headers = {**answer.headers, "Content-Length": str(len(answer.body)), "Date": self.date_time_string()}
-        if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
-            self.close_connection = True  # a body that nobody read would be taken for the next request
-        if self.close_connection:
-            headers["Connection"] = "close"
-        lines = [f"HTTP/1.1 {answer.status:d} {HTTPStatus(answer.status).phrase}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        head = "\r\n".join([*lines, "", ""]).encode("ascii")
-        self.wfile.write(head if self.command == "HEAD" else head + answer.body)
-
-    def log_message(self, *_: object) -> None:
-        """The terminal belongs to the crawl."""
+    def answer(self, visit: Visit) -> Answer:
+        if visit.method not in ("GET", "HEAD"):
+            return _READ_ONLY
+        return self._table.get(visit.path) or _not_found(visit.path)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -213,9 +109,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--books", type=int, default=240, help="how many books it sells (default: 240)")
     options = parser.parse_args(argv)
     try:
-        with Bookshop(books=options.books, port=options.port) as shop, suppress(KeyboardInterrupt):
-            print(shop.url, flush=True)
-            threading.Event().wait()
+        Bookshop(books=options.books, port=options.port).stay_open()
     except (OSError, OverflowError, ValueError) as error:
         parser.error(f"cannot open the shop: {error}")
 

@@ -18,7 +18,8 @@ from crawler.engine.stats import Stats
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.store import Batch, Restored
 from crawler.items.check import reject_line
-from crawler.outcome import Failure, Outcome, Record, Tally, Verdict
+from crawler.items.fill import add_filled, filled_in
+from crawler.outcome import Failure, Filled, Outcome, Record, Tally, Verdict
 from crawler.request import Entry
 from crawler.response import Cookie, RobotsFile
 
@@ -171,19 +172,22 @@ class Committer:
                 reached[sink.name] = await sink.append(records)
         if rejects and self._rejects is not None:
             reached[self._rejects.name] = await self._rejects.append(rejects)
-        self._count(outcomes, len(records), len(rejects))
+        filled = filled_in(records)
+        self._count(outcomes, len(records), len(rejects), filled)
         robots, cookies = self._news()
         batch = Batch(
             outcomes, seeds, failures, reached, self._drawn, self._seeds_ended, [], robots, cookies, self._tally, ended
         )
         await self._frontier.commit(group, batch)
         self._stats.items += len(records)
+        add_filled(self._stats.filled, filled)
         self._room.set()
 
-    def _count(self, outcomes: Sequence[Outcome], items: int, rejects: int) -> None:
+    def _count(self, outcomes: Sequence[Outcome], items: int, rejects: int, filled: Mapping[str, Filled]) -> None:
         """What is counted of outcomes is exact; the rest is as of now, pages under way included."""
         tally, stats = self._tally, self._stats
         tally.pages += sum(outcome.verdict is Verdict.DONE for outcome in outcomes)
         tally.items += items
         tally.rejects += rejects
+        add_filled(tally.filled, filled)
         stats.fill(tally)

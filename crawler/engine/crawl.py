@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing, suppress
 from functools import partial
@@ -13,13 +14,14 @@ from typing import Any, Protocol, runtime_checkable
 import msgspec
 
 from crawler.discovery import own_traceback
-from crawler.engine.callback import is_cancellation
 from crawler.engine.commit import Sink
+from crawler.engine.harvest import is_cancellation
+from crawler.engine.stages import EngineOptions, Stages
 from crawler.engine.stats import Stats
-from crawler.engine.worker import EngineOptions, Stages, Worker
+from crawler.engine.worker import Worker
 from crawler.errors import CrawlerError, InvalidRequest, OutputClosed, OutputError, SinkError, StoreError, WrongResult
 from crawler.frontier.store import Batch, Restored, Store
-from crawler.outcome import Failure
+from crawler.outcome import Ending, Failure
 from crawler.politeness.retry import Retry
 from crawler.request import Request
 from crawler.spider import Spider
@@ -46,10 +48,10 @@ class Output(Sink, Protocol):
 
 
 @runtime_checkable
-class Made(Protocol):
-    """An output that is made of its records when the last one is known."""
+class Finished(Protocol):
+    """An output of which something is made when its last record is known."""
 
-    async def finish(self) -> None:
+    async def finish(self, ending: Ending) -> None:
         """Make it of what was appended; nothing will be after this. To make it again makes the same.
 
         :raises SinkError: it cannot be written; its records are safe
@@ -210,16 +212,21 @@ class Crawl:
 
     async def _finish_outputs(self) -> None:
         """Before the job says that it ended: else a resume would take for made what is not."""
+        ending = self._ending()
         for output in self._outputs:
-            if isinstance(output, Made):
-                await output.finish()
+            if isinstance(output, Finished):
+                await output.finish(ending)
 
     async def _finish_others(self) -> None:
         """One output cannot be written, or its reader went away: the others are made nevertheless."""
+        ending = self._ending()
         for output in self._outputs:
-            if isinstance(output, Made):
+            if isinstance(output, Finished):
                 with suppress(SinkError):
-                    await output.finish()
+                    await output.finish(ending)
+
+    def _ending(self) -> Ending:
+        return Ending(self._report().reason, time.time())
 
     async def _note_end(self) -> None:
         """What was not committed must not be; but why it ended can be told."""
@@ -248,6 +255,7 @@ class Crawl:
     async def _plant(self) -> None:
         """Draw seeds as fast as the frontier has room for them."""
         drawn = 0
+        self._worker.let_start_fetch()
         try:
             async with aclosing(self._seeds()) as seeds:
                 async for request in seeds:

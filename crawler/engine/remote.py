@@ -8,7 +8,9 @@ import sys
 import msgspec
 
 from crawler.discovery import SpiderSource, build, own_traceback
-from crawler.engine.callback import CallbackError, Harvest, run_callback_here
+from crawler.engine.callback import run_callback_here
+from crawler.engine.harvest import CallbackError, Harvest
+from crawler.engine.steps import NO_STEPS, Intake, steps_of
 from crawler.errors import SpiderLoadError
 from crawler.export.logs import InertFormatter
 from crawler.outcome import Record
@@ -29,6 +31,7 @@ class Task(msgspec.Struct, frozen=True):
 
 _source: SpiderSource | None = None
 _spider: Spider | None = None
+_steps = NO_STEPS
 
 
 def prepare(source: object) -> None:
@@ -47,20 +50,30 @@ def work(task: Task) -> Harvest:
     """
     page = Page(task.response, task.request, task.depth, task.options)
     page.trust()  # this process is there to be lost
-    callback = getattr(_built(), task.request.callback)
-    harvest = run_callback_here(callback, page, page.url)
+    spider = _built()
+    harvest = run_callback_here(getattr(spider, task.request.callback), page, page.url, _steps)
+    _check_pending(harvest, page.url)
     if harvest.requests:
         harvest.forbids_following = page.forbids_following
     harvest.records = [Record(record.data, None, _by_reference(record.type)) for record in harvest.records]
     return harvest
 
 
+def _check_pending(harvest: Harvest, url: str) -> None:
+    """What waits for an ``async`` step crosses as a record, and goes on from there in the crawl's own process."""
+    intake = Intake(harvest, NO_STEPS, url)
+    for item, _ in harvest.pending:
+        intake.keep(item)
+    harvest.pending = []
+
+
 def _built() -> Spider:
-    global _spider
+    global _spider, _steps
     if _spider is None:
         assert _source is not None
         try:
             _spider = build(_source)
+            _steps = steps_of(_spider)
         except SpiderLoadError as error:
             raise CallbackError(str(error), error.traceback or str(error)) from None
         except Exception as error:  # its module or its constructor raised, as it did not in the crawl's own process

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import logging
 import threading
+import types
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
@@ -86,15 +87,43 @@ class Stopwatch:
         self._watchdog = watchdog
         self.callback = callback
         self.url = url
+        self.begun = 0.0
         self.resume()
 
     def pause(self) -> None:
         self._watchdog.running = None
         self._watchdog.see(self.callback, self.url, perf_counter() - self.begun)
 
+    def hand_over(self, callback: Callable[..., Any]) -> Callable[..., Any]:
+        """What runs from now on is *callback*, called by the other one, which is given back."""
+        now, before = perf_counter(), self.callback
+        self._watchdog.see(before, self.url, now - self.begun)
+        self.begun, self.callback = now, callback
+        return before
+
     def resume(self) -> None:
         self.begun = perf_counter()
         self._watchdog.running = self
+
+
+@types.coroutine
+def watched(coroutine: Coroutine[Any, Any, Any], watch: Stopwatch) -> Generator[Any, Any, Any]:
+    """Await *coroutine*, timed: what lies between two of its steps is others' time."""
+    step: Callable[[Any], Any] = coroutine.send
+    argument: Any = None
+    while True:
+        try:
+            waits_for = step(argument)
+        except StopIteration as end:
+            return end.value
+        watch.pause()
+        try:
+            yield waits_for
+        except BaseException as error:  # a cancellation, or the error of what was awaited: theirs to handle
+            step, argument = coroutine.throw, error
+        else:
+            step, argument = coroutine.send, None
+        watch.resume()
 
 
 def where_of(source: Any) -> str:  # Any: a function, a generator or an async generator

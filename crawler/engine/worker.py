@@ -4,36 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Annotated, Protocol
-
-from msgspec import Meta
 
 from crawler.discovery import nearest
-from crawler.engine.callback import CallbackError, Harvest, is_cancellation, run_callback
-from crawler.engine.commit import Committer
+from crawler.engine.callback import run_callback
+from crawler.engine.harvest import CallbackError, Harvest, is_cancellation
 from crawler.engine.hosts import Hosts
+from crawler.engine.inner import Inner, Turn
 from crawler.engine.remote import Task
-from crawler.engine.stats import Stats
+from crawler.engine.stages import EngineOptions, Stages
+from crawler.engine.steps import steps_of
+from crawler.engine.visit import Visit, why_not_there
 from crawler.engine.watchdog import Watchdog
-from crawler.errors import BlockedAddress, FetchError, PageTooHeavy, ParseProcessError, StoreError
-from crawler.fetch.fetcher import Fetcher
-from crawler.fetch.robots import RobotsCache, RobotsUnavailable
-from crawler.fetch.room import Room
-from crawler.frontier.frontier import Admission, Frontier
-from crawler.http.addresses import refusal
+from crawler.errors import PageTooHeavy, ParseProcessError, StoreError
+from crawler.frontier.frontier import Admission
 from crawler.outcome import Failure, Outcome, Record, Verdict
-from crawler.parse.page import Page, PageOptions
-from crawler.politeness.pace import Manners
+from crawler.parse.page import Page
 from crawler.politeness.retry import RETRYABLE_STATUSES, Retry, may_repeat
-from crawler.politeness.stall import STALLED
 from crawler.request import Entry, Request
 from crawler.response import Response
-from crawler.spider import LISTINGS, Spider, is_cpu_bound
-from crawler.urls.redirect import redirected
-from crawler.urls.url import address
+from crawler.spider import FETCHING, LISTINGS, Spider, is_cpu_bound
 
 log = logging.getLogger("crawler")
 
@@ -50,92 +40,23 @@ _PROCESS_LOSSES = 2
 """Parse processes that one page may cost: the first may have been bad luck."""
 
 
-@dataclass(frozen=True, slots=True)
-class EngineOptions:
-    """The size and the end of a crawl."""
-
-    concurrency: Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=100_000,
-            description="requests in flight at once, over all hosts; those not answered in a second do not count",
-        ),
-    ] = 64
-    max_items: Annotated[
-        Annotated[int, Meta(ge=1)] | None, Meta(description="stop after so many items (unset: never)")
-    ] = None
-    max_errors: Annotated[
-        Annotated[int, Meta(ge=1)] | None,
-        Meta(description="stop after so many errors in the spider's callbacks (unset: never)"),
-    ] = None
-    slow_callback: Annotated[
-        float, Meta(gt=0, description="seconds that a callback may hold the event loop unreported")
-    ] = 0.25
-    grace: Annotated[float, Meta(ge=0, description="seconds that running pages get after Ctrl-C")] = 10.0
-    refresh_redirect: Annotated[
-        Annotated[float, Meta(ge=0)] | None,
-        Meta(description="a page that refreshes to another within so many seconds is a redirect (unset: it never is)"),
-    ] = 5.0
-
-
-class Trees(Protocol):
-    async def build(self, page: Page, host: str, *, waits: bool = False) -> bool:
-        """Build a tree that is not light, where that holds nobody up; False if others wait for theirs.
-
-        :param waits: wait with them: the page cannot be fetched again
-        :raises PageTooHeavy: it cannot be built
-        """
-
-    async def close(self) -> None:
-        """End what is under way."""
-
-
-class Processes(Protocol):
-    async def run(self, task: Task) -> Harvest:
-        """Run the task's callback in a parse process."""
-
-    async def close(self) -> None:
-        """End the processes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stages:
-    """What a worker works with."""
-
-    frontier: Frontier
-    fetcher: Fetcher
-    robots: RobotsCache
-    manners: Manners
-    processes: Processes
-    trees: Trees
-    committer: Committer
-    stats: Stats
-    page: PageOptions
-    room: Room
-    """In memory, for what is fetched."""
-
-
-class Worker:
+class Worker(Visit):
     """The flow, shared by all worker coroutines."""
 
     def __init__(
         self, spider: Spider, stages: Stages, retry: Retry, options: EngineOptions, stop: Callable[[str], None]
     ) -> None:
         """*stop* ends the crawl, with a reason, as Ctrl-C would."""
+        super().__init__(
+            stages, Hosts(stages.frontier, stages.robots, stages.manners, stages.stats, retry), retry, options
+        )
         self._spider = spider
-        self._stages = stages
-        self._frontier = stages.frontier
-        self._fetcher = stages.fetcher
-        self._stats = stages.stats
-        self._retry = retry
         self._stop = stop
-        self._options = options
-        self._heeding_nofollow = replace(stages.page, obey_nofollow=True)
+        self._steps = steps_of(spider)
+        self._inner = Inner(stages, self._hosts, retry, options)
         self.watchdog = Watchdog(options.slow_callback)
         self._cpu_bound = {name for name in dir(type(spider)) if is_cpu_bound(getattr(type(spider), name, None))}
         self._items = 0  # in all runs of the job, those not committed included
-        self._hosts = Hosts(stages.frontier, stages.robots, stages.manners, stages.stats, retry)
         self._hears_failures = type(spider).on_failure is not Spider.on_failure
 
     def restore(self, items: int) -> None:
@@ -149,7 +70,8 @@ class Worker:
         outcome: Outcome | None = None
         while (entry := await frontier.lease()) is not None:
             try:
-                outcome = await self._visit(entry)
+                reason = frontier.leaves_out(entry)
+                outcome = self._skip(entry, reason) if reason else await self._visit(entry)
             except (Exception, asyncio.CancelledError) as error:
                 if is_cancellation(error) or isinstance(error, StoreError):
                     raise  # the page waits on
@@ -166,132 +88,82 @@ class Worker:
             if room.held:
                 room.release()
 
-    async def _visit(self, entry: Entry) -> Outcome | None:
-        """One request on the wire, and all that follows. None if *entry* is to wait for another turn: its host's
-        robots.txt was asked for instead, or nobody can be reached.
-        """
-        hosts = self._hosts
-        if reason := self._frontier.leaves_out(entry):
-            return self._skip(entry, reason)
-        if self._frontier.gives_up(entry):
-            return await self._fail(entry, STALLED, "its host kept every request waiting for nothing", None, sent=False)
-        try:
-            rules = hosts.rules(entry)
-        except RobotsUnavailable as error:
-            return await self._fail(entry, error.reason, error.detail, None, sent=False)
-        if rules is None:
-            return await self._visit_robots(entry)
-        pause = hosts.pause(entry, rules)
-        objection = hosts.objection(entry, rules)
-        if objection:
-            return self._skip(entry, objection)
-        return await self._fetch(entry, hosts.on_sent(entry) if pause else None)
+    def _is_page(self, entry: Entry, response: Response) -> bool:
+        """A site without a robots.txt is no failure (RFC 9309, section 2.3.1.3): its sitemap is where sitemaps are."""
+        status = response.status
+        is_unavailable = 400 <= status < 500 and status not in RETRYABLE_STATUSES
+        return response.is_success or (is_unavailable and entry.request.callback == "parse_robots")
 
     def _skip(self, entry: Entry, reason: str) -> Outcome:
         self._stats.skip(reason, entry.request.url)
         return Outcome(entry, Verdict.SKIPPED, sent=False, note=reason)
 
-    async def _visit_robots(self, entry: Entry) -> Outcome | None:
-        """Ask for the robots.txt in *entry*'s stead."""
-        try:
-            is_at_hand = await self._hosts.ask_robots(entry)
-        except RobotsUnavailable as error:
-            return await self._fail(entry, error.reason, error.detail, None)
-        return await self._visit(entry) if is_at_hand else None
-
-    async def _fetch(self, entry: Entry, on_sent: Callable[[], None] | None) -> Outcome | None:
-        self._stats.requests += 1
-        entry.attempts += 1
-        try:
-            response = await self._fetcher.fetch(entry.request, on_sent, entry.inside)
-        except FetchError as error:
-            if self._hosts.is_outage(entry, error):
-                entry.attempts -= 1
-                return None
-            return await self._retry_or_fail(entry, error.reason, error.detail, retryable=error.retryable)
-        if response.cached:
-            return await self._receive_stored(entry, response)
-        self._stats.bytes += len(response.body)
-        return await self._receive(entry, response)
-
-    async def _receive_stored(self, entry: Entry, response: Response) -> Outcome | None:
-        """The page came out of the cache: a host that was not asked for it is owed no pause."""
-        self._stats.cached += 1
-        self._stats.requests -= not response.was_sent
-        outcome = await self._receive(entry, response)
-        if outcome is not None:
-            outcome.sent = response.was_sent
-        return outcome
-
-    async def _receive(self, entry: Entry, response: Response) -> Outcome | None:
-        status = response.status
-        self._frontier.answered(entry, was_sent=response.was_sent)
-        if not response.cached or response.cached == "revalidated":
-            self._hosts.hear(entry, response)
-        if response.is_success or self._is_no_robots(entry, status):
-            return await self._call_back(entry, response)
-        if response.is_redirect:
-            return await self._redirect(entry, response)
-        return await self._retry_or_fail(
-            entry, f"http_{status}", f"answered {status}", status, retryable=status in RETRYABLE_STATUSES
-        )
-
-    def _is_no_robots(self, entry: Entry, status: int) -> bool:
-        """Whether a site has no robots.txt, which is no failure (RFC 9309, section 2.3.1.3): its sitemap is where
-        sitemaps are.
-        """
-        is_unavailable = 400 <= status < 500 and status not in RETRYABLE_STATUSES
-        return is_unavailable and entry.request.callback == "parse_robots"
-
-    async def _redirect(self, entry: Entry, response: Response) -> Outcome | None:
-        target = redirected(entry, response.status, *response.headers.getall("Location"))
-        if isinstance(target, str):
-            return await self._fail(entry, "redirect", target, response.status)
-        return await self._go_on(entry, target, response)
-
     async def _go_on(self, entry: Entry, target: Request, response: Response) -> Outcome | None:
-        """*entry* was redirected to *target*."""
         admission = self._frontier.admit([target], entry, hop=True)
         objection = admission.skipped[0][0] if admission.skipped else ""
         if objection not in ("", "site_budget") and entry.is_seed:
-            return await self._fail(entry, *_why_not_there(target.url, objection), response.status)
+            return await self._fail(entry, *why_not_there(target.url, objection), response.status)
         self._count(admission)
         self._stats.redirects += 1
         return Outcome(
             entry, Verdict.REDIRECTED, discovered=admission.entries, note=target.url, too_deep=admission.too_deep
         )
 
-    async def _call_back(self, entry: Entry, response: Response) -> Outcome | None:
+    async def _take_in(self, entry: Entry, response: Response) -> Outcome | None:
         name = entry.request.callback
         callback = getattr(self._spider, name, None)
         if not callable(callback):
             return await self._no_callback(entry, name)
-        manners = self._stages.manners.of(entry.hostname)
-        options = self._heeding_nofollow if manners.obey_rel_nofollow else self._stages.page
-        page = Page(response, entry.request, entry.depth, options)
+        page = self._page(entry, response)
         try:
             if not await self._is_ready(entry, page):
                 return self._wait_for_tree(entry)
             target = self._refreshed(entry, page)
             if target is not None:
                 return await self._go_on(entry, target, response)
-            if name in self._cpu_bound:
-                harvest = await self._stages.processes.run(Task(entry.request, response, entry.depth, options))
-            else:
-                harvest = await run_callback(callback, page, response.url, self.watchdog)
-                if harvest.requests and name not in LISTINGS:
-                    harvest.forbids_following = page.forbids_following
+            harvest = await self._harvest(entry, page)
         except CallbackError as error:
             self._count_error()
             return await self._fail(entry, "callback_error", error.summary, response.status, error.trace)
         except ParseProcessError as error:
             return await self._lost_process(entry, error, response.status)
-        if harvest.forbids_following and manners.obey_robots_tags:
+        if harvest.forbids_following and self._stages.manners.of(entry.hostname).obey_robots_tags:
             self._leave_out(harvest)
         self._look_for_traps(entry, response, harvest)
         outcome = await self._outcome(entry, harvest)
         self._stats.pages += outcome is not None
         return outcome
+
+    async def _harvest(self, entry: Entry, page: Page) -> Harvest:
+        """What the callback gives, with its items after all steps.
+
+        :raises CallbackError: it raised, or a step did
+        :raises ParseProcessError: its process was lost
+        """
+        name, steps = entry.request.callback, self._steps
+        turn = Turn(self._inner, entry, page, sent=page.response.was_sent)
+        FETCHING.set(turn)
+        try:
+            if name in self._cpu_bound:
+                harvest = await self._stages.processes.run(
+                    Task(entry.request, page.response, entry.depth, page.options)
+                )
+                steps.resume(harvest)
+                if harvest.pending:
+                    turn.step_aside()
+                    await steps.finish(harvest, page.url, self.watchdog)
+            else:
+                callback = getattr(self._spider, name)
+                harvest = await run_callback(callback, page, page.url, self.watchdog, steps, turn.step_aside)
+                if harvest.requests and name not in LISTINGS:
+                    harvest.forbids_following = page.forbids_following
+        finally:
+            turn.end()
+        return harvest
+
+    def let_start_fetch(self) -> None:
+        """In the task that draws from ``start()``."""
+        FETCHING.set(Turn(self._inner, None))
 
     async def _is_ready(self, entry: Entry, page: Page) -> bool:
         """See to it that a tree that takes long is there, if *page* will be asked for one; False: not yet.
@@ -308,23 +180,6 @@ class Worker:
         """So many heavy pages wait for their trees that the workers are needed for others."""
         entry.attempts -= 1
         return Outcome(entry, Verdict.RETRY, due=asyncio.get_running_loop().time() + _HEAVY_PAUSE)
-
-    def _refreshed(self, entry: Entry, page: Page) -> Request | None:
-        """What *page* is only a sign-post to; None if it is a page of its own.
-
-        It is one, too, if it goes on to itself (a news ticker) or back to where it came from (a slide show): nobody
-        else would ever see it.
-        """
-        limit = self._options.refresh_redirect
-        if entry.request.callback in LISTINGS:
-            return None  # no HTML, and far too big to be parsed as such for one word in it
-        refresh = page.refresh if limit is not None else None
-        if refresh is None or limit is None or refresh.seconds > limit or refresh.target is None:
-            return None
-        target = redirected(entry, 303, refresh.target)
-        if isinstance(target, str) or target.url.partition("#")[0] in (page.url, *entry.redirects):
-            return None
-        return target
 
     def _look_for_traps(self, entry: Entry, response: Response, harvest: Harvest) -> None:
         """A kind of pages that goes on and on, and brings nothing new, is told of when it is left alone."""
@@ -367,16 +222,6 @@ class Worker:
         detail = f"{spider.__name__} has no method {name!r}{nearest(name, known)}"
         return await self._fail(entry, "callback_error", detail, None)
 
-    async def _retry_or_fail(
-        self, entry: Entry, reason: str, detail: str, status: int | None = None, *, retryable: bool
-    ) -> Outcome | None:
-        if retryable and may_repeat(entry.request.method, reason, status):
-            wait = self._retry.wait(entry.attempts, random.random())
-            if wait is not None:
-                self._stats.retries += 1
-                return Outcome(entry, Verdict.RETRY, due=asyncio.get_running_loop().time() + wait)
-        return await self._fail(entry, reason, detail, status)
-
     async def _fail(
         self, entry: Entry, reason: str, detail: str, status: int | None, traceback: str = "", *, sent: bool = True
     ) -> Outcome | None:
@@ -398,12 +243,18 @@ class Worker:
         log.log(level, "%s failed: %s%s", request.url, detail, f"\n{traceback}" if traceback else "")
         if not self._hears_failures:
             return Outcome(entry, Verdict.FAILED, failure=failure, sent=sent)
+        turn = Turn(self._inner, entry, sent=sent)
+        FETCHING.set(turn)
         try:
-            harvest = await run_callback(self._spider.on_failure, failure, request.url, self.watchdog)
+            harvest = await run_callback(
+                self._spider.on_failure, failure, request.url, self.watchdog, self._steps, turn.step_aside
+            )
         except (CallbackError, PageTooHeavy) as error:  # the latter by a page that the spider has kept
             self._count_error()
             log.warning("on_failure raised at %s\n%s", request.url, getattr(error, "trace", error))
             harvest = Harvest()
+        finally:
+            turn.end()
         outcome = await self._finished(entry, harvest, self._within_limit(harvest.records))
         outcome.verdict, outcome.failure, outcome.sent = Verdict.FAILED, failure, sent
         return outcome
@@ -429,6 +280,7 @@ class Worker:
     async def _finished(self, entry: Entry, harvest: Harvest, records: list[Record]) -> Outcome:
         for reject in harvest.rejects:
             self._stats.reject(reject.item_type, reject.field, reject.reason)
+        self._stats.dropped.update(harvest.dropped)
         admission = await self._admit(harvest.requests, entry)
         self._count(admission)
         note = ""
@@ -469,11 +321,3 @@ class Worker:
         self._stats.callback_errors += 1
         if self._options.max_errors is not None and self._stats.callback_errors >= self._options.max_errors:
             self._stop("max_errors")
-
-
-def _why_not_there(url: str, objection: str) -> tuple[str, str]:
-    """The reason, and the words for it, that a seed is given up which leads to *url*, for that *objection*."""
-    target = address(url)
-    if objection == "private" and target is not None:
-        return BlockedAddress.reason, f"it redirects to {url}: {refusal(target.hostname)}"
-    return "redirect", f"it redirects to {url}, outside the crawl: add that host to allowed_hosts"

@@ -1,8 +1,8 @@
 """From JSON lines to a table (RFC 4180): the header is every field that any record has, in the order of appearance.
 
 A CSV cannot grow: its first line needs the last record. So the records are kept as JSON lines, and the table is made
-of them when the last one is known. A line that is an array is a line of a table that was there before: the first one
-is its header.
+of them when the last one is known. A line that is an array is a line of a table that was there before, and that more
+records are added to: the first one is its header, and its cells stay as they are.
 
 Rule 1: a cell that a spreadsheet would compute gets an apostrophe before it (CWE-1236; OWASP, "CSV Injection").
 Rule 2: memory is bounded by the largest record and by ``MOST_COLUMNS``, however many records there are.
@@ -14,9 +14,15 @@ import csv
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TextIO
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO
 
 import msgspec
+
+from crawler.export.compress import Streamed, opened
+from crawler.export.kinds import Lines, Making, NotReadable, NotWritable
+from crawler.export.lines import TOO_DEEP
 
 MOST_COLUMNS = 16_384
 """As many as a sheet of Excel has. A page that makes up field names must not make a table of nothing but commas."""
@@ -29,8 +35,27 @@ _BEFORE = "".join(map(chr, range(0x21))) + "\x7f\x85\xa0\u200b\u200c\u200d\u200e
 """What a program may pass over before it looks for a formula."""
 
 
-class NotATable(ValueError):
-    """The message says what is wrong."""
+class Csv(Streamed):
+    """A table, in UTF-8."""
+
+    def put(self, lines: Lines, file: BinaryIO, making: Making) -> None:
+        with TextIOWrapper(file, "utf-8", newline="") as text:
+            try:
+                write_table(lines(), fields_of(lines()), text, is_safe=making.is_safe)
+            except RecursionError:
+                raise NotWritable(TOO_DEEP) from None
+
+    def take(self, file: BinaryIO) -> Iterator[bytes]:
+        """A record has the cells of its line, all of them text. A table that is a header alone has no records."""
+        with TextIOWrapper(file, "utf-8-sig", newline="") as text:
+            rows = _rows_of(text, is_safe=True)
+            header = next(rows, [])
+            for row in rows:
+                yield msgspec.json.encode(dict(zip(header, row, strict=False)))
+
+    def take_over(self, path: Path, making: Making) -> Iterator[bytes]:
+        with opened(path, self.coding) as file, TextIOWrapper(file, "utf-8-sig", newline="") as text:
+            yield from read_table(text, is_safe=making.is_safe)
 
 
 def inert_cell(text: str) -> str:
@@ -44,7 +69,7 @@ def inert_cell(text: str) -> str:
 def fields_of(lines: Iterable[bytes]) -> list[str]:
     """Every field that a record of *lines* has, in the order in which they appear.
 
-    :raises NotATable: there are more of them than a table may have
+    :raises NotWritable: there are more of them than a table may have
     """
     decode = msgspec.json.Decoder().decode
     fields: dict[str, None] = {}
@@ -58,7 +83,10 @@ def fields_of(lines: Iterable[bytes]) -> list[str]:
             fields.update(dict.fromkeys(record))
         are_first = False
         if len(fields) > MOST_COLUMNS:
-            raise NotATable(f"its records have more than {MOST_COLUMNS:,} different fields")
+            raise NotWritable(
+                f"its records have more than {MOST_COLUMNS:,} different fields, and a table has as many columns at most: "
+                "JSON lines (.jsonl) hold them"
+            )
     return list(fields)
 
 
@@ -101,18 +129,22 @@ def read_table(file: TextIO, *, is_safe: bool) -> Iterator[bytes]:
     """The lines of a table that was there before, each as an array. *file* does not translate line ends.
 
     :param is_safe: whether its header has fields with the apostrophe that makes them inert, as ``'@type``
-    :raises NotATable: it is none whose columns records could be added to
+    :raises NotReadable: it is none whose columns records could be added to
     """
+    return map(msgspec.json.encode, _rows_of(file, is_safe=is_safe))
+
+
+def _rows_of(file: TextIO, *, is_safe: bool) -> Iterator[list[str]]:
     width = 0
     for row in _read(file):
         if not width:
             width = len(row)
             row = [_field_of(name) for name in row] if is_safe else row
             if len(set(row)) < width:
-                raise NotATable("two of its columns have the same name")
+                raise NotReadable("two of its columns have the same name: give them different ones")
         elif len(row) > width:
-            raise NotATable(f"a line of it has {len(row)} cells, and its header {width}")
-        yield msgspec.json.encode(row)
+            raise NotReadable(f"a line of it has {len(row)} cells, and its header {width}")
+        yield row
 
 
 def _field_of(name: str) -> str:
@@ -128,9 +160,9 @@ def _read(file: TextIO) -> Iterator[list[str]]:
             with _LONG_CELLS:
                 row = next(reader, None)
         except csv.Error as error:
-            raise NotATable(f"line {reader.line_num}: {error}") from None
+            raise NotReadable(f"line {reader.line_num}: {error}") from None
         except UnicodeError:
-            raise NotATable("it is not in UTF-8") from None
+            raise NotReadable("it is not in UTF-8") from None
         if row is None:
             return
         if row:

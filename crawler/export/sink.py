@@ -20,7 +20,7 @@ import aiofiles
 from msgspec import Meta
 
 from crawler.errors import OutputClosed, OutputError, SinkError
-from crawler.export.formats import Format
+from crawler.export.formats import Growing
 from crawler.export.inert import inert_json
 from crawler.outcome import Record
 
@@ -44,6 +44,20 @@ class ExportOptions:
         bool,
         Meta(description="put an apostrophe before the cells of a CSV that a spreadsheet would take for a formula"),
     ] = True
+    rotate_items: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(
+            description="begin a new file of a dataset after so many items (unset: never); {part} in its name counts them"
+        ),
+    ] = None
+    rotate_bytes: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="... or before it has more than so many bytes of items, as JSON (unset: never)"),
+    ] = None
+    manifest: Annotated[
+        bool,
+        Meta(description="write FILE.manifest.json beside a dataset: schema, counts, checksums, and what made it"),
+    ] = True
     durability: Annotated[
         Literal["power", "process"],
         Meta(
@@ -55,7 +69,7 @@ class ExportOptions:
 class FileSink:
     """A dataset in a file. It grows with each commit."""
 
-    def __init__(self, path: Path, form: Format, mode: Mode, *, syncs: bool) -> None:
+    def __init__(self, path: Path, form: Growing, mode: Mode, *, syncs: bool) -> None:
         self.name = os.path.abspath(path)
         self._path = path
         self._format = form
@@ -136,6 +150,10 @@ class FileSink:
             self._position += len(data)
         return self._position
 
+    async def make(self) -> list[Path]:
+        """It grew with each commit: nothing is left to be made."""
+        return [self._path]
+
     async def close(self) -> None:
         if self._file is not None:
             await self._file.close()
@@ -171,7 +189,7 @@ class FileSink:
 class LazySink:
     """A file that is only made when there is something to write; one of an earlier crawl is replaced or continued."""
 
-    def __init__(self, path: Path, form: Format, mode: Literal["overwrite", "append"], *, syncs: bool) -> None:
+    def __init__(self, path: Path, form: Growing, mode: Literal["overwrite", "append"], *, syncs: bool) -> None:
         self.name = os.path.abspath(path)
         self._path = path
         self._mode = mode
@@ -244,7 +262,7 @@ class StdoutSink:
 
     name = "-"
 
-    def __init__(self, form: Format, descriptor: int = 1) -> None:
+    def __init__(self, form: Growing, descriptor: int = 1) -> None:
         self._format = form
         self._position = 0
         self._descriptor = descriptor

@@ -22,6 +22,7 @@ import msgspec
 from msgspec import Meta
 
 from crawler.frontier.budget import SiteBudget
+from crawler.frontier.claims import Claims
 from crawler.frontier.courtesy import Courtesy
 from crawler.frontier.lanes import Lanes
 from crawler.frontier.store import Batch, Restored, Store
@@ -124,6 +125,10 @@ class Frontier:
         self._looked_at = 0.0  # when the schedule was last asked for something
         self._seeds_to_come = True
         self._leased = 0
+        self._aside: set[int] = set()  # numbers of the leases whose host's part has ended
+        self._claims = Claims(self._courtesy, self._lanes, self._loop, self._settle)
+        self._claimed = self._claims.waiting  # looked at for each lease
+        self._claim = 0  # the number of the last one: less than 0, where no other is
         self._pages = 0
         self._reserves = self._lanes.spare if width is not None else 0  # workers that were not called yet
         self.call_worker: Callable[[], None] | None = None
@@ -348,6 +353,8 @@ class Frontier:
 
     async def lease(self) -> Entry | None:
         """The next request that may be sent now; waits for one. None when the crawl is over or stopped."""
+        if self._claimed:
+            self._claims.serve(self._on_wire)
         entry = self._take()
         self._settle()
         if entry is not None or self.stopped is not None:
@@ -379,7 +386,7 @@ class Frontier:
         Gives the seconds between two requests. Where there are some, :meth:`started` must be called for *entry*.
         """
         pause = self._courtesy.set_pace(entry, crawl_delay, alone=alone)
-        if self._workers:
+        if self._workers or self._claimed:
             self._settle()  # more of that host's requests may be asked now
         return pause
 
@@ -455,7 +462,7 @@ class Frontier:
             self._schedule.add(entry.host, entry, entry.key)
         else:
             self._schedule.add_later(entry.host, entry, entry.key, due)
-        self._schedule.finish(entry.host, entry, self._loop.time() if sent else None)
+        self._end_at_host(entry, sent=sent)
 
     def finish(self, outcome: Outcome) -> None:
         """End the lease of ``outcome.entry``, and let what it discovered, or its retry, wait."""
@@ -474,7 +481,75 @@ class Frontier:
             self._schedule.add_later(entry.host, entry, entry.key, outcome.due)
         else:
             self._ended.append(entry.number)
-        self._schedule.finish(entry.host, entry, self._loop.time() if outcome.sent else None)
+        self._end_at_host(entry, sent=outcome.sent)
+
+    def _end_at_host(self, entry: Entry, *, sent: bool) -> None:
+        if self._aside and entry.number in self._aside:
+            self._aside.remove(entry.number)  # it has stepped aside: that is done
+        else:
+            self._schedule.finish(entry.host, entry, self._loop.time() if sent else None)
+
+    def step_aside(self, entry: Entry, *, sent: bool) -> None:
+        """The leased *entry* has what it wants of its host, but goes on to wait for something else: others may be asked
+        for in its place. Its lease ends as always, with :meth:`finish` or :meth:`put_back`. May be called again.
+
+        :param sent: whether there was a request on the wire, after which the host is owed its pause
+        """
+        if entry.number not in self._aside:
+            self._end_at_host(entry, sent=sent)
+            self._aside.add(entry.number)
+            self._settle()
+
+    def adopt(self, request: Request, parent: Entry | None, *, hop: bool = False) -> Entry | str:
+        """*request* as an entry that *parent*'s callback waits for, which is no page of the crawl: not marked as seen,
+        not counted, not kept. Or why it does not belong to the crawl, in one word: ``malformed``, ``out_of_scope`` or
+        ``private``.
+
+        :param parent: must have stepped aside before :meth:`claim`; None for ``start()``, which may ask where a seed may
+        :param hop: whether *parent* is such an entry itself, and was redirected here
+        """
+        target = address(request.url)
+        if target is None:
+            return "malformed"
+        if parent is not None and not self._scope.admits(target.hostname):
+            return "out_of_scope"
+        is_private = is_private_host(target.hostname)
+        may_enter = parent is None or parent.inside
+        if is_private and not may_enter and not self._permitted.may_have(target.hostname):
+            return "private"
+        if request.url != target.href:
+            request = request.replace(url=target.href)
+        entry = Entry(request, target.host, target.origin, 0)
+        if parent is not None:
+            entry.depth = parent.depth
+            entry.referrer = parent.referrer if hop else parent.request.url
+            entry.redirects = (*parent.redirects, parent.request.url) if hop else ()
+        entry.inside = is_private and may_enter
+        self._claim -= 1
+        entry.number = self._claim
+        return entry
+
+    async def claim(self, entry: Entry) -> None:
+        """Wait until *entry*, which :meth:`adopt` gave, may be sent. It goes before what waits, past ``max_pages`` and
+        after :meth:`stop`, too: a page under way may come to its end. Each is followed by one :meth:`yield_claim`.
+        """
+        if self._schedule.held(entry.host) is None and self._keeps:
+            self._courtesy.recall(entry.host, entry.hostname)
+        claiming = self._claims.wait(entry)
+        self._settle()
+        await claiming
+
+    def yield_claim(self, entry: Entry, *, sent: bool) -> float:
+        """*entry*, which was claimed, is no more on the wire. When it may be claimed again, at the earliest: after
+        others, if an outage ended it.
+        """
+        self._claims.end(entry, sent=sent)
+        self._settle()
+        return self._courtesy.later.pop(entry.number, 0.0)
+
+    @property
+    def _on_wire(self) -> int:
+        return self._leased - len(self._aside) + self._claims.running
 
     async def room(self) -> None:
         """Wait until few enough requests wait that another seed may be drawn."""
@@ -504,7 +579,7 @@ class Frontier:
         now = self._looked_at = self._loop.time()
         if not self._lanes.has_room(now):
             return None
-        if self._outages.is_ours and not self._outages.may_probe(now, self._leased):
+        if self._outages.is_ours and not self._outages.may_probe(now, self._on_wire):
             return None
         entry = self._schedule.take(now)
         while entry is not None and self._sites is not None and not self._sites.begin(entry):
@@ -541,14 +616,14 @@ class Frontier:
         return limit is None or self._pages + self._leased < limit
 
     def _settle(self) -> None:
-        """Hand what may be asked now to workers that wait, and see whether the crawl is over."""
+        """Hand what may be asked now to those that wait, and see whether the crawl is over."""
+        if self._claimed:
+            self._claims.serve(self._on_wire)
         self._hand_out()
         if self._window.outside and self._window.may_scan(self._schedule.hosts):
             self._thin.set()
-        if self._seeding is not None and (self.waiting < _SEED_WINDOW or self.stopped is not None):
-            if not self._seeding.done():
-                self._seeding.set_result(None)
-            self._seeding = None
+        if self._seeding is not None:
+            self._draw_on()
         if self.stopped is None and not self._leased:
             if self.is_complete:
                 self.stopped = "complete"
@@ -560,6 +635,13 @@ class Frontier:
             self._call_reserves()
         elif self._within_budget():
             self._arm_timer()
+
+    def _draw_on(self) -> None:
+        """Let the next seeds come, if there is room for them, or if nobody wants them any more."""
+        if self._seeding is not None and (self.waiting < _SEED_WINDOW or self.stopped is not None):
+            if not self._seeding.done():
+                self._seeding.set_result(None)
+            self._seeding = None
 
     def _hand_out(self) -> None:
         workers = self._workers
@@ -598,7 +680,7 @@ class Frontier:
         if not self._lanes.has_room(self._looked_at):
             due = self._lanes.look_at if self._lanes.look_at < inf else None
         if self._outages.is_ours:
-            due = self._outages.next_look(due, self._looked_at, self._leased)  # what was not due then may be by now
+            due = self._outages.next_look(due, self._looked_at, self._on_wire)  # what was not due then may be by now
         if self._timer is not None:
             if due is not None and self._timer_due <= due:
                 return  # it comes early enough, and looks again then

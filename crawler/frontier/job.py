@@ -46,7 +46,13 @@ class Spec(msgspec.Struct):
     allowed_hosts: list[str] = []
     outputs: list[str] = []
     """Absolute paths, or ``-``."""
+    spooled: list[str] = []
+    """Those of them whose files are made when the crawl ends."""
     rejects: str = ""
+    update: str = ""
+    """The absolute path of an earlier dataset, with which the new one is compared; empty if it is with none."""
+    id: str = ""
+    """A name for the job that no other has."""
     appends: bool = False
     """Whether the outputs were there before."""
     code: str = ""

@@ -7,6 +7,8 @@ Rule 3: a host's pause is the longer one of two: its *floor* only rises, what is
 Rule 4: hosts at one address share a spacing of their own, which holds as Rule 2 does.
 Rule 5: every item taken is finished once.
 Rule 6: a host that keeps others waiting waits itself, as :mod:`crawler.frontier.lanes` says.
+Rule 7: what a page under way waits for (:mod:`crawler.frontier.claims`) goes before what waits here, and keeps to
+Rules 2 to 6 like everything else.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from math import inf
 from sys import maxsize
 from typing import Generic, TypeVar
 
-from crawler.frontier.lanes import PROMPT, Lanes, Standing
+from crawler.frontier.lanes import PATIENCE, PROMPT, Lanes, Standing
 
 T = TypeVar("T")
 Key = tuple[int, int]
@@ -60,6 +62,7 @@ class _Host(Generic[T]):
         "is_held",
         "is_paced",
         "is_probed",
+        "is_urged",
         "later",
         "launching",
         "left_at",
@@ -92,6 +95,7 @@ class _Host(Generic[T]):
         self.gap = 0.0
         self.is_paced = False
         self.is_held = False  # whether it has more, elsewhere
+        self.is_urged = False  # whether a page under way waits for something of it
         self.later = 0  # of its items, how many wait for their time
         self.ready_at = 0.0
         self.left_at = -inf  # when something last left for it
@@ -104,6 +108,13 @@ class _Host(Generic[T]):
 
     def may_start(self) -> bool:
         return bool(self.waiting) and self.running < self.most and self.launching is None
+
+    def may_serve(self) -> bool:
+        """Whether a page under way may have something of it now, so far as its own limit goes. That its site has given
+        all the pages that it may is no bar: the page that waits is one of them.
+        """
+        most = 0 if self.crowd else 1 if self.is_probed else self.limit
+        return self.running < most and self.launching is None
 
 
 class HostSchedule(Generic[T]):
@@ -125,6 +136,8 @@ class HostSchedule(Generic[T]):
         self._delayed: list[tuple[float, int, str, Key, T]] = []
         self._number = count()
         self._waiting = 0
+        self.stirred: dict[str, None] = {}
+        """Hosts that are urged, and that may be asked now for all that is known of them. Whoever looks empties it."""
 
     def __len__(self) -> int:
         """Items that wait, whether for their turn or for their time."""
@@ -318,10 +331,43 @@ class HostSchedule(Generic[T]):
             elif host.standing < PROMPT and self._lanes.defers(host.standing, host.running):
                 self._defer(host)
             else:
-                return self._launch(host, now)
+                item = heappop(host.waiting)[2]
+                self._waiting -= 1
+                self._launch(host, item, now)
+                return item
             if address is not None and address.parked and address.is_free(now):
                 turn.appendleft(address.parked.popleft())  # it was this one's turn there, too
         return None
+
+    def urge(self, host: str, now: float, *, is_urged: bool) -> None:
+        """Whether something that does not wait here wants to be sent to *host*: then it is not forgotten, and is named in
+        ``stirred`` when it may be asked.
+        """
+        known = self._host(host)
+        known.is_urged = is_urged
+        if is_urged:
+            self.stirred[host] = None
+        else:
+            self._forget_if_idle(known, now)
+
+    def take_ahead(self, host: str, item: T, now: float) -> float:
+        """Take *item*, which does not wait here, before all that does. *now* if it runs; else when to try again,
+        infinite if ``stirred`` will tell.
+
+        :param host: is urged
+        """
+        known = self._hosts[host]
+        address = known.address
+        if not known.may_serve():
+            return inf
+        if known.ready_at > now:
+            return known.ready_at
+        if address is not None and not address.is_free(now):
+            return address.ready_at if address.ready_at > now else now + known.gap
+        if known.standing < PROMPT and self._lanes.defers(known.standing, known.running):
+            return now + PATIENCE
+        self._launch(known, item, now)
+        return now
 
     def _defer(self, host: _Host[T]) -> None:
         """If something of *host* runs, its end brings it back into the turn; if nothing does, room does."""
@@ -336,17 +382,14 @@ class HostSchedule(Generic[T]):
         self._turn.append(self._deferred.popleft())
         return True
 
-    def _launch(self, host: _Host[T], now: float) -> T:
-        item = heappop(host.waiting)[2]
+    def _launch(self, host: _Host[T], item: T, now: float) -> None:
         self._lanes.begin(id(item), host, now)
-        self._waiting -= 1
         host.running += 1
         if host.pause > 0:
             host.launching = item
         if host.address is not None:
             host.address.launching, host.address.launcher = item, host
         self._enqueue(host)
-        return item
 
     def started(self, host: str, item: T, now: float) -> None:
         """*item* has just left for *host*, perhaps not for the first time (a stale connection): the pause begins."""
@@ -455,7 +498,9 @@ class HostSchedule(Generic[T]):
 
     def rouse(self, host: str, now: float) -> None:
         """*host* need not rest any longer: nothing of what waits there will be sent."""
-        self._hosts[host].ready_at = now
+        known = self._hosts[host]
+        known.ready_at = now
+        self._enqueue(known)
 
     def answered(self, host: str, item: T, now: float, *, was_sent: bool = True) -> None:
         """Something came for *item*, which goes on running; if it *was_sent* for, from its host."""
@@ -503,13 +548,15 @@ class HostSchedule(Generic[T]):
         return known
 
     def _enqueue(self, host: _Host[T]) -> None:
+        if host.is_urged:
+            self.stirred[host.name] = None
         if not host.queued and host.may_start():
             host.queued = True
             self._turn.append(host)
 
     def _forget_if_idle(self, host: _Host[T], now: float | None) -> None:
         """A host that has nothing to do and is owed no rest takes no memory."""
-        if host.running or host.waiting or host.later or host.queued or host.is_held:
+        if host.running or host.waiting or host.later or host.queued or host.is_held or host.is_urged:
             return
         ready_at = host.ready_at if host.address is None else max(host.ready_at, host.address.ready_at)
         if now is None or ready_at > now:

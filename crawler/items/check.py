@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 
+from crawler.items.types import URL_PATTERN, foreign
 from crawler.outcome import Record, Reject
 
 _PATH = re.compile(r" - at (`key` in )?`\$\.?(.*)`$")
 _MISSING = re.compile(r"missing required field `(.*?)`")
+_NO_URL = f"Expected `str` matching regex {URL_PATTERN!r}"
 _MISMATCH = re.compile(r"UnexpectedValue\((Expected .*?) - .*?field_name='(.*?)'.*?input_type=(\w+)", re.DOTALL)
 _UNWRITABLE = (TypeError, ValueError, OverflowError, RecursionError)  # UnicodeEncodeError is a ValueError
 _DEPTH = 50
 """Levels that are searched for what is wrong in an item."""
+_NESTED, _MANY = 5, 1_000
+"""Levels of a reject, and values in each, that are shown one by one if they cannot be written together."""
+_PLAIN = frozenset((str, int, float, bool, type(None), bytes))
 
 
 def to_record(item: Any, url: str) -> Record | Reject:  # Any: whatever type the user's items have
@@ -32,6 +37,21 @@ def to_record(item: Any, url: str) -> Record | Reject:  # Any: whatever type the
     if isinstance(item, Mapping):
         return _encoded(dict(item), item, None, url)
     return _from_typed(item, url)
+
+
+def item_of(record: Record) -> Any:  # Any: the spider's own item type
+    """The item as the spider made it; one from a parse process is made again from its record."""
+    if record.item is not None:
+        return record.item
+    plain = msgspec.json.decode(record.data)
+    if record.type is None:
+        return plain
+    try:
+        if hasattr(record.type, "model_validate"):
+            return record.type.model_validate(plain)
+        return msgspec.convert(plain, record.type)
+    except (ValueError, TypeError):  # it was checked when it was emitted; its own validators may expect other text
+        return plain
 
 
 def is_item(value: Any) -> bool:  # Any: whatever a callback yields
@@ -77,17 +97,49 @@ def _from_pydantic(item: Any, url: str) -> Record | Reject:
     Validated it was when it was made, and a second time might fail: a validator that strips a currency sign expects
     text. What is caught is a model that went round it, by ``model_construct()`` or by an assignment.
     """
-    for name, field in type(item).model_fields.items():
-        problem = _problem(vars(item).get(name, msgspec.UNSET), field)
-        if problem:
-            return _reject(item, url, name, problem)
+    for path, model in _models(item):
+        for name, field in type(model).model_fields.items():
+            problem = _problem(vars(model).get(name, msgspec.UNSET), field)
+            if problem:
+                return _reject(item, url, _joined(path, name), problem)
     try:
         return _record(item.model_dump_json(warnings="error").encode(), item, url)
     except _UNWRITABLE as error:
-        mismatch = _MISMATCH.search(str(error))
+        path, message = _innermost(item, str(error))
+        mismatch = _MISMATCH.search(message)
         if mismatch:
-            return _reject(item, url, mismatch[2], f"{mismatch[1]}, got `{mismatch[3]}`")
+            return _reject(item, url, _joined(path, mismatch[2]), f"{mismatch[1]}, got `{mismatch[3]}`")
         return _reject(item, url, *_culprit(item, str(error)))
+
+
+def _models(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Each pydantic model in *value*, itself included, with its path."""
+    if hasattr(type(value), "model_fields"):
+        yield path, value
+    elif not isinstance(value, (list, tuple, dict)):
+        return
+    if depth < _DEPTH:
+        for step, inner in _parts(value):
+            if type(inner) not in _PLAIN:
+                yield from _models(inner, (path + step).removeprefix("."), depth + 1)
+
+
+def _innermost(model: Any, message: str) -> tuple[str, str]:
+    """(path, message) of the model in *model* that cannot be written itself; *message* says why *model* cannot."""
+    found = "", message
+    for path, inner in _models(model):
+        if path.startswith(found[0]) and path:
+            try:
+                inner.model_dump_json(warnings="error")
+            except _UNWRITABLE as error:
+                found = path, str(error)
+            else:
+                continue
+    return found
+
+
+def _joined(*parts: str) -> str:
+    return ".".join(part for part in parts if part)
 
 
 def _problem(value: Any, field: Any) -> str:  # Any: pydantic's FieldInfo
@@ -127,8 +179,8 @@ def explain(message: str) -> tuple[str, str]:
     field = path[2] if path else ""
     missing = _MISSING.search(reason)
     if missing:
-        return ".".join(part for part in (field, missing[1]) if part), "nothing was found, and it has no default"
-    return field, reason
+        return _joined(field, missing[1]), "nothing was found, and it has no default"
+    return field, "it is no absolute http(s) URL" if reason == _NO_URL else reason
 
 
 def _culprit(value: Any, message: str, path: str = "", depth: int = 0) -> tuple[str, str]:
@@ -183,12 +235,21 @@ def _reject(item: Any, url: str, field: str, reason: str, kind: str = "") -> Rej
     return Reject(url, kind or type(item).__name__, _clean(field), _clean(reason), values)
 
 
-def _shown(value: Any) -> Any:
-    """*value* as it can be written into a rejects file."""
+def _shown(value: Any, depth: int = 0) -> Any:
+    """*value* as it can be written into a rejects file: as it is, where that can be written."""
     try:
-        return msgspec.json.decode(_ENCODER.encode(value))
+        return msgspec.json.decode(_RAW_ENCODER.encode(value))
+    except RecursionError:
+        depth = _NESTED
     except _UNWRITABLE:
         pass
+    if depth < _NESTED and isinstance(value, (list, tuple)):
+        return [_shown(inner, depth + 1) for inner in value[:_MANY]]
+    if depth < _NESTED and (fields := _fields(value)):
+        shown = [
+            (_clean(name), _shown(inner, depth + 1)) for name, inner in fields[:_MANY] if inner is not msgspec.UNSET
+        ]
+        return dict(shown)
     try:
         return _clean(repr(value)[:1000])
     except Exception:  # a __repr__ of the user's, or one that nests too deeply
@@ -209,25 +270,21 @@ def _hook(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     if hasattr(value, "model_dump"):  # a pydantic model inside another item
-        return value.model_dump(mode="json")
+        return value.model_dump(mode="json", warnings="error")
     if type(value).__name__ == "URL":  # yarl's
         return str(value)
     raise TypeError(f"{type(value).__name__} is no type that JSON has")
 
 
+def _raw_hook(value: Any) -> Any:
+    """The same of a reject, whose pydantic models need not be right."""
+    return value.model_dump(mode="json", warnings=False) if hasattr(value, "model_dump") else _hook(value)
+
+
 @lru_cache(maxsize=256)
 def _decoder(item_type: type) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(item_type, dec_hook=_dec_hook)
-
-
-def _dec_hook(kind: Any, value: Any) -> Any:
-    """The way back of :func:`_hook`, for a field of such a type."""
-    if hasattr(kind, "model_validate"):
-        return kind.model_validate(value)
-    name = getattr(kind, "__name__", str(kind))
-    if name == "URL" or (isinstance(kind, type) and issubclass(kind, (str, int, float))):
-        return kind(value)
-    raise TypeError(f"{name} is no type that JSON has")
+    return msgspec.json.Decoder(item_type, dec_hook=foreign)
 
 
 _ENCODER = msgspec.json.Encoder(enc_hook=_hook)
+_RAW_ENCODER = msgspec.json.Encoder(enc_hook=_raw_hook)

@@ -46,8 +46,9 @@ class Extent(NamedTuple):
 
 
 class SizedTree(LexborHTMLParser):
-    """A parser that remembers how large its tree is."""
+    """A parser that remembers how large its tree is, and what page it is of."""
 
+    url = ""
     is_light = True
     """Whether one descendant combinator is no matter in it: elements times depth are few, as of whatever is built at once."""
     is_trusted = False

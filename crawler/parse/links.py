@@ -20,8 +20,11 @@ from crawler.http.refresh import refresh_of
 from crawler.parse.css import addresses_in_css
 from crawler.parse.select import Element, Tree
 from crawler.parse.srcset import candidates
+from crawler.urls.url import Base
 
 Level: TypeAlias = Literal["pages", "resources", "all"]
+_NO_BASE = ("data:", "javascript:")
+"""Schemes that a ``<base href>`` must not have. The HTML Standard, "set the frozen base URL"."""
 LEVELS: tuple[Level, ...] = ("pages", "resources", "all")
 """Each holds the one before it."""
 PAGES, RESOURCES, ALL = range(3)
@@ -209,6 +212,12 @@ def base_of(tree: Tree) -> str | None:
     return next((base.attrs.get("href") or "" for base in tree.tags("base") if "href" in base.attributes), None)
 
 
+def base_for(url: str, href: str | None) -> Base:
+    """What addresses in the page *url* are joined by; *href* is what its ``<base>`` says."""
+    base = Base(url).resolve(href) if href else None
+    return Base(url if base is None or base.startswith(_NO_BASE) else base)
+
+
 class Found(NamedTuple):
     """What a tree holds, as it stands there."""
 
@@ -228,7 +237,7 @@ def addresses(tree: Tree, level: Level, *, obey_nofollow: bool = False) -> Found
     for element in tree.css(plan.css):  # in their order; one that several parts name comes several times in a row
         name = element.tag
         if name == "a" or name == "area":  # noqa: PLR1714 (the first comparison is all, for nearly every element)
-            if obey_nofollow and is_nofollow(element):
+            if obey_nofollow and is_nofollow(element.attrs.get("rel")):
                 continue
             found.append(element.attrs.get("href"))  # what nearly all are, even an empty one: the page itself
             if level == "pages" and found[-1] is not None:
@@ -269,9 +278,9 @@ def _addresses_of_simple_page(tree: Tree) -> Found | None:
     return Found(base, found + hrefs)
 
 
-def is_nofollow(element: Element) -> bool:
-    """Whether *element* is marked ``rel=nofollow``."""
-    return "nofollow" in (element.attrs.get("rel") or "").lower().split()
+def is_nofollow(rel: str | None) -> bool:
+    """Whether a link of relations *rel* is marked ``nofollow``."""
+    return "nofollow" in (rel or "").lower().split()
 
 
 def is_hidden(element: Element) -> bool:

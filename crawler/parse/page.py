@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import msgspec
 from selectolax.lexbor import LexborHTMLParser
 
-from crawler.errors import MissingExtra, PageTooHeavy
+from crawler.errors import PageTooHeavy
 from crawler.http.link_header import links_of
 from crawler.http.refresh import Refresh, refresh_of
 from crawler.items.item import Item
@@ -26,6 +26,7 @@ from crawler.parse.links import (
     addresses_in_headers,
     addresses_in_manifest,
     addresses_in_text,
+    base_for,
     base_of,
     is_hidden,
     is_nofollow,
@@ -39,7 +40,10 @@ from crawler.response import Headers, Response, headers_of
 from crawler.urls.url import Base
 
 if TYPE_CHECKING:
+    from crawler.parse import opengraph
+    from crawler.parse.article import Article
     from crawler.parse.feed import Feed
+    from crawler.parse.form import Form
     from crawler.parse.sitemap import Sitemap
 
 I = TypeVar("I", bound=Item)  # noqa: E741 (a type variable, and the only one here)
@@ -47,8 +51,6 @@ _SNIFF = 512
 """Bytes in which a NUL tells of a binary body, whatever its header says."""
 _CONTENT_TYPE = 1_024
 """Characters of a Content-Type. What is found out about each is remembered, and a server may send 256 KiB of it."""
-_NO_BASE = ("data:", "javascript:")
-"""Schemes that a ``<base href>`` must not have. The HTML Standard, "set the frozen base URL"."""
 _NO_TEXT = frozenset({"application/pdf", "application/zip", "application/gzip", "application/octet-stream"})
 _NO_METAS = frozenset({"application/json", "application/javascript", "text/javascript", "text/css", "text/csv"})
 """Texts that have no head in which a page could speak of itself."""
@@ -82,6 +84,7 @@ class Page:
         "_text",
         "_tree",
         "_words",
+        "_xpath",
         "depth",
         "request",
         "response",
@@ -107,6 +110,12 @@ class Page:
         self._words: bytes | None = None
         self._is_light: bool | None = None
         self._is_trusted = False
+        self._xpath: Any = None  # Any: parsel's, which need not be installed
+
+    @property
+    def options(self) -> PageOptions:
+        """What it knows of its crawl."""
+        return self._options
 
     @property
     def url(self) -> str:
@@ -174,9 +183,9 @@ class Page:
         :raises PageTooHeavy: it was made to take minutes or gigabytes, or looks as if it were
         """
         if self._tree is None:
-            if not self.is_light and not is_bearable(self.document, is_own=self.is_document):
-                raise PageTooHeavy(self.url, "its tree would take more than a second or 512 MiB, as its tags stand")
+            self._weigh()
             self._tree = SizedTree(self.document)
+            self._tree.url = self.url
             self._document = None  # which nobody needs any more
             if self._is_trusted or not self._is_light:
                 self._tree.is_light, self._tree.is_trusted = False, self._is_trusted
@@ -210,7 +219,7 @@ class Page:
         """Build the tree, whatever it takes: in a thread, for selectolax lets others run meanwhile."""
         if self._tree is None:
             tree = SizedTree(self.document)
-            tree.is_light = False
+            tree.is_light, tree.url = False, self.url
             self._tree, self._document = tree, None
 
     def trust(self) -> None:
@@ -223,16 +232,23 @@ class Page:
         """Everything that *query* names; ``::text`` and ``::attr(name)`` give strings."""
         return select(self.tree, query)
 
-    def xpath(self, query: str) -> Any:  # Any: parsel's SelectorList, which need not be installed
-        """Everything that an XPath names, as a parsel ``SelectorList``: it has the same methods as a Selection.
+    def xpath(self, query: str, namespaces: Mapping[str, str] | None = None, **variables: Any) -> Selection:
+        """Everything that an XPath 1.0 names: ``page.xpath("//a[@rel=$rel]/@href", rel="next")``. The ``xpath`` extra.
+
+        The functions of EXSLT that parsel has (``re:test``, ``set:``, ``has-class``) are there. *namespaces* are prefixes
+        with their URIs, for XML. The tree is that of lxml: unlike a browser it adds no ``tbody``.
 
         :raises MissingExtra: parsel is not installed
+        :raises SelectorError: the XPath cannot be read, or needs a variable or prefix that is not given
+        :raises PageTooHeavy: as :attr:`tree`
         """
-        try:
-            from parsel import Selector  # an extra
-        except ImportError:
-            raise MissingExtra("page.xpath() needs the xpath extra: pip install parsel") from None
-        return Selector(text=self.text, base_url=self.url).xpath(query)
+        from crawler.parse.xpath import root_of, xpath_of_root  # an extra
+
+        if self._xpath is None:
+            self._weigh()
+            is_xml = not self.is_document and "xml" in _mime(self.content_type)
+            self._xpath = root_of(self.text if self.is_text else "", self.url, is_xml=is_xml)
+        return xpath_of_root(self._xpath, query, namespaces, variables)
 
     def json(self) -> Any:  # Any: it is JSON
         """The body as JSON.
@@ -372,16 +388,104 @@ class Page:
 
         return read_feed(self.body, self.url, self.content_type)
 
+    def jsonld(self, type: str | None = None) -> list[dict[str, Any]]:  # noqa: A002 - the word of JSON-LD
+        """The objects of the page's JSON-LD, in the order of the document, out of their arrays and ``@graph``: those whose
+        ``@type`` is, or has, *type*, as ``"Product"``; all of them if none is given. A script that is broken beyond what
+        browsers forgive is left out, and logged at debug.
+        """
+        from crawler.parse.jsonld import jsonld  # as above
+
+        return jsonld(self.tree, self.url, type)
+
+    def microdata(self, type: str | None = None) -> list[dict[str, Any]]:  # noqa: A002 - as above
+        """The items of the page's microdata that are no property of another: ``{"type": ["https://schema.org/Product"],
+        "id": None, "properties": {"name": ["Anvil"], "offers": [{...}]}}``. Of that *type* alone, if one is given.
+
+        :raises ValueError: they refer to each other without end
+        """
+        from crawler.parse.microdata import microdata  # as above
+
+        return microdata(self.tree, self.urljoin, type)
+
+    def opengraph(self) -> dict[str, opengraph.Value]:
+        """The ``og:``, ``article:``, ``product:``, ``twitter:`` ... properties of the page: ``{"og:title": "Anvil",
+        "og:image": [{"url": "https://...", "width": "800"}], "article:tag": ["iron", "tools"]}``. What may be there several
+        times is a list always, what has properties of its own a list of dicts; of the rest the first one counts.
+        """
+        from crawler.parse.opengraph import opengraph  # as above
+
+        return opengraph(self.tree, self.urljoin)
+
+    def script_json(self, wanted: str) -> Any:  # Any: it is JSON
+        """The data that a script holds. *wanted* is either a CSS query, for a script that is JSON
+        (``script_json("script#__NEXT_DATA__")``, ``"#app::attr(data-page)"``), or a variable that a script assigns a literal
+        to, or a function that it calls with one (``"window.__INITIAL_STATE__"``, ``"dataLayer.push"``). It is a variable if
+        it is written as one, names with dots between them, and does not begin with ``script``.
+
+        JavaScript's literals are read, too: unquoted keys, single quotes, ``undefined``, ``JSON.parse("...")``. Nothing is run.
+
+        :raises ValueError: there is no such thing on the page, or it is no literal; the message says which
+        """
+        from crawler.parse.script import script_json  # as above
+
+        return script_json(self.tree, wanted, self.url)
+
+    @overload
+    def table(
+        self, css: str = "table", *, header: Sequence[str] | int | None = None, vertical: Literal[False] = False
+    ) -> list[dict[str, str]]: ...
+    @overload
+    def table(self, css: str = "table", *, vertical: Literal[True]) -> dict[str, str]: ...
+    def table(
+        self, css: str = "table", *, header: Sequence[str] | int | None = None, vertical: bool = False
+    ) -> list[dict[str, str]] | dict[str, str]:
+        """The first table that *css* names, as a dict for each row: name of the column -> text of the cell.
+
+        :param header: the names of the columns; or the number of the row that has them, from 0. By default the ``<thead>``,
+            else the first rows of ``<th>`` alone, else the first row
+        :param vertical: the rows are names with their values: one dict of them
+        :raises ValueError: there is no such table, or its spans make it far too large
+        """
+        from crawler.parse.table import pairs, records, table_of  # as above
+
+        found = table_of(self.tree, css, self.url)
+        return pairs(found) if vertical else records(found, header)
+
+    def form(self, css: str = "form") -> Form:
+        """The first form that *css* names, with its fields as they are filled in: ``form.submit(user="me")`` is the Request.
+
+        :raises ValueError: there is none; the message says which there are
+        """
+        from crawler.parse.form import Surroundings, form_of  # as above
+
+        return form_of(self.tree, css, Surroundings(self.url, self.urljoin, self.encoding, self.request.session))
+
+    def article(self) -> Article:
+        """The main text of the page, its title, author and date. The ``text`` extra. It takes some 0.1 s, during which
+        nothing else happens: call it in a callback that is ``@cpu_bound``.
+
+        :raises MissingExtra: trafilatura is not installed
+        :raises PageTooHeavy: the page has more than a MiB, and the callback is not ``@cpu_bound``
+        """
+        from crawler.parse.article import article_of  # an extra
+
+        return article_of(self.text if self.is_text else "", self.url, self.urljoin, is_trusted=self._is_trusted)
+
     def extract(self, item_type: type[I]) -> I:
         """An item of that type, its fields filled from the page."""
-        return extract(item_type, self.tree, self.url)
+        return extract(item_type, self.tree, self.url, self.urljoin)
 
     def extract_all(self, item_type: type[I], css: str) -> list[I]:
         """An item for each element that *css* names, its fields filled from inside it."""
-        return [extract(item_type, node.raw, self.url) for node in self.css(css)]
+        return [extract(item_type, node.raw, self.url, self.urljoin) for node in self.css(css)]
 
     def __repr__(self) -> str:
         return f"<Page {self.status} {self.url}>"
+
+    def _weigh(self) -> None:
+        """Refuse what no tree should be built of."""
+        if not self.is_light and not is_bearable(self.document, is_own=self.is_document):
+            raise PageTooHeavy(self.url, "its tree would take more than a second or 512 MiB, as its tags stand")
 
     def _in_session(self, fields: dict[str, Any]) -> dict[str, Any]:  # Any: the fields of Request
         return {"session": self.request.session, **fields} if self.request.session else fields
@@ -392,7 +496,7 @@ class Page:
 
     def _base_url(self) -> Base:
         if self._base is None:
-            self._base = self._base_from(self._declared_base())
+            self._base = base_for(self.url, self._declared_base())
         return self._base
 
     def _declared_base(self) -> str | None:
@@ -400,10 +504,6 @@ class Page:
             return base_of(self.tree)
         except PageTooHeavy:
             return None
-
-    def _base_from(self, href: str | None) -> Base:
-        base = Base(self.url).resolve(href) if href else None
-        return Base(self.url if base is None or base.startswith(_NO_BASE) else base)
 
     def _may_say(self, *words: bytes) -> bool:
         """Whether a ``<meta>`` may have one of *words*: to look for it in the bytes costs a fifth of a search in the
@@ -449,7 +549,7 @@ class Page:
             return list(addresses_in_manifest(self.body, level))
         base, found = addresses(self.tree, level, obey_nofollow=self._options.obey_nofollow)
         if self._base is None:
-            self._base = self._base_from(base)
+            self._base = base_for(self.url, base)
         return [*found, *addresses_in_text(self.text)] if level == "all" and self.is_text else found
 
     def _linked_by_headers(self, level: Level) -> list[str]:
@@ -463,7 +563,7 @@ class Page:
         """The absolute http(s) URLs that *links* lead to, each once."""
         if self._options.obey_nofollow:
             nodes = select(self.tree, links) if isinstance(links, str) else links
-            links = [link for link in nodes if isinstance(link, str) or not is_nofollow(link.raw)]
+            links = [link for link in nodes if isinstance(link, str) or not is_nofollow(link.rel)]
         found = hrefs(self.tree, links) if isinstance(links, str) else map(address_of, links)
         return self._base_url().join_all(found)
 

@@ -50,6 +50,19 @@ def with_chains(branch: Branch) -> Branch:
     return branch._replace(chains=chains, risk=max(chain.risk for chain in chains))
 
 
+@lru_cache(maxsize=1024)
+def divided(css: str) -> tuple[Branch, str] | None:
+    """``a b c`` as ``a b`` and ``c``, if there is no more to it: a ``c`` somewhere in an ``a b``."""
+    chains = with_chains(Branch(css, ELEMENT, "")).chains
+    if len(chains) != 1:
+        return None
+    chain = chains[0]
+    if len(chain.steps) < 2 or chain.steps[-1].relation != " " or any(chain.inner):
+        return None
+    outer = "".join(f" {step.relation} {step.css}" for step in chain.steps[:-1]).strip()
+    return with_chains(Branch(outer, ELEMENT, "")), chain.steps[-1].css
+
+
 def _branch(part: str, query: str) -> Branch:
     match = _PSEUDO.match(part)
     if match is None:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re as regex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias, overload
+from typing import Any, TypeAlias, TypeVar, overload
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from crawler.errors import PageTooHeavy, SelectorError
+from crawler.items.item import Item
 from crawler.parse.deep import in_stages
-from crawler.parse.query import ATTR, DEEP_TEXT, ELEMENT, TEXT, Branch, compile_query, with_chains
+from crawler.parse.query import ATTR, DEEP_TEXT, ELEMENT, TEXT, Branch, compile_query, divided, with_chains
 
+I = TypeVar("I", bound=Item)  # noqa: E741 (a type variable, and the only one here)
 _SPACE = regex.compile(r"\s+")
 _MANY = 250_000
 """Results. More than that, and than the page has bytes, only elements in each other have: each those of all within."""
@@ -62,6 +64,21 @@ class Node:
         inner = self.raw.text() if self._value is None else self._value
         return _SPACE.sub(" ", inner).strip()
 
+    @property
+    def rel(self) -> str:
+        """What its link says of itself, as ``nofollow``; of an attribute or a text, that of its element."""
+        return self.raw.attrs.get("rel") or ""
+
+    @property
+    def address(self) -> str | None:
+        """Where it leads to: its ``href`` or ``src``."""
+        return _address(self.raw)
+
+    @property
+    def page_size(self) -> int:
+        """Bytes of the document that it is in."""
+        return len(self.raw.parser.raw_html)
+
     def get(self, default: str | None = None) -> str:
         """The element's HTML, or the text or attribute value itself. (*default* is for :class:`Selection`.)"""
         return self._value if self._value is not None else self.raw.html or ""
@@ -72,6 +89,24 @@ class Node:
     def css(self, query: str) -> Selection:
         """Select inside this element, itself included."""
         return select(self.raw if self._value is None else None, query)
+
+    def xpath(self, query: str, namespaces: Mapping[str, str] | None = None, **variables: Any) -> Selection:
+        """Select inside this element by XPath, with the ``xpath`` extra: ``./a`` is a child of it, ``.//a`` anywhere in it.
+
+        Of what CSS has found, the XPath sees the element alone, as if it were a page of its own.
+        """
+        return Selection([self]).xpath(query, namespaces, **variables)
+
+    def extract(self, item_type: type[I]) -> I:
+        """An item of that type, its fields filled from inside this element, itself included.
+
+        :raises ValueError: this is a text or an attribute
+        """
+        from crawler.parse.extract import extract_inside  # which selects
+
+        if self._value is not None:
+            raise ValueError("an item is filled from an element: leave ::text or ::attr() out of the query")
+        return extract_inside(item_type, self.raw)
 
     def re(self, pattern: str | regex.Pattern[str]) -> list[str]:
         """Every match: the groups if the pattern has some, else the whole."""
@@ -146,9 +181,19 @@ class Selection(Sequence[Node]):
         found: list[Node] = []
         for node in self._nodes:
             found += node.css(query)
-            if len(found) > _MANY and len(found) > len(node.raw.parser.raw_html):
+            if len(found) > _MANY and len(found) > node.page_size:
                 raise PageTooHeavy("", f"{query!r} has far too many results in elements that are in each other")
         return Selection(found)
+
+    def xpath(self, query: str, namespaces: Mapping[str, str] | None = None, **variables: Any) -> Selection:
+        """Select inside each result by XPath, as :meth:`Node.xpath` does.
+
+        :raises MissingExtra: parsel is not installed
+        :raises SelectorError: the XPath cannot be read
+        """
+        from crawler.parse.xpath import xpath_of_elements  # an extra
+
+        return xpath_of_elements(self._nodes, query, namespaces, variables)
 
     @overload
     def __getitem__(self, index: int) -> Node: ...
@@ -182,33 +227,6 @@ def texts(root: LexborHTMLParser | LexborNode, query: str) -> list[str]:
     return [node.get() for node in _gather(root, compile_query(query))]
 
 
-def first_texts(root: LexborHTMLParser | LexborNode, query: str) -> list[str] | None:
-    """The first few of :func:`texts`, as can be had without searching the whole page. None: there are none at all."""
-    branches = compile_query(query)
-    if len(branches) > 1:
-        return []
-    branch = branches[0]
-    if not branch.css or (branch.risk and _staged(root, branch) is not None):
-        return []
-    try:
-        first = root.css_first(branch.css)
-    except SelectolaxError as error:
-        raise SelectorError(f"the CSS query {branch.css!r} cannot be read") from error
-    if first is None:
-        return None
-    if branch.kind != TEXT:
-        return [node.get() for node in _yield(first, branch)[:1]]
-    found: list[str] = []
-    child = first.first_child
-    while child is not None:
-        if child.is_text_node:
-            found.append(child.text_content or "")
-        elif child.css_first(branch.css) is not None:
-            break  # its texts come before what follows
-        child = child.next
-    return found
-
-
 def hrefs(root: LexborHTMLParser | LexborNode, query: str) -> list[str | None]:
     """The address that each element or attribute of *query* has; None for one that has none."""
     branches = compile_query(query)
@@ -234,7 +252,9 @@ def address_of(link: str | Node | Selection | None) -> str | None:
         link = link[0]
     if link is None or isinstance(link, str):
         return link
-    return _address(link.raw) if link.is_element else link.get()
+    if not link.is_element:
+        return link.get()
+    return link.address
 
 
 def elements(root: LexborHTMLParser | LexborNode, branch: Branch) -> list[LexborNode]:
@@ -244,14 +264,41 @@ def elements(root: LexborHTMLParser | LexborNode, branch: Branch) -> list[Lexbor
         return [] if node is None else [node]
     if len(branch.css) < _LONG and branch.css.isalpha() and isinstance(root, LexborHTMLParser):
         return root.tags(branch.css)  # a bare name, as in "a", needs no selector engine: 5 µs less on a page of 18 KB
-    is_easy = branch.risk == 0 or (branch.risk == 1 and getattr(root, "is_light", False))
-    if not is_easy and (staged := _staged(root, branch)) is not None:
+    if branch.risk and not _is_easy(root, branch) and (staged := _staged(root, branch)) is not None:
         return staged
     try:
         found: list[LexborNode] = root.css(branch.css)
     except SelectolaxError as error:
         raise SelectorError(f"the CSS query {branch.css!r} cannot be read") from error
     return _unique(found) if "," in branch.css else found
+
+
+def first_element(root: LexborHTMLParser | LexborNode, branch: Branch) -> LexborNode | None:
+    """The first of :func:`elements`, without a search of the whole tree where that can be spared.
+
+    :raises SelectorError: the query cannot be read
+    """
+    if not branch.css:
+        return next(iter(elements(root, branch)), None)
+    if branch.risk and not _is_easy(root, branch):
+        if isinstance(root, LexborHTMLParser) and (parts := divided(branch.css)) is not None:
+            outer = first_element(root, parts[0])
+            if outer is None:
+                return None
+            inner = outer.css_first(parts[1])  # no other one comes before the first in the first
+            if inner is not None and inner.mem_id != outer.mem_id:
+                return inner
+        if (staged := _staged(root, branch)) is not None:
+            return next(iter(staged), None)
+    try:
+        return root.css_first(branch.css)
+    except SelectolaxError as error:
+        raise SelectorError(f"the CSS query {branch.css!r} cannot be read") from error
+
+
+def _is_easy(root: LexborHTMLParser | LexborNode, branch: Branch) -> bool:
+    """Told without a look at the tree."""
+    return branch.risk == 0 or (branch.risk == 1 and getattr(root, "is_light", False))
 
 
 def _staged(root: LexborHTMLParser | LexborNode, branch: Branch) -> list[LexborNode] | None:

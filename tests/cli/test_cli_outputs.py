@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from crawler.cli.main import COMPLETE, NOTHING_WORKED, USAGE
+from crawler.export.formats import FORMATS
 
 TYPED = """
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ def test_append_makes_the_file_where_there_is_none(crawl, project):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("a.txt", "a.txt: no format has the ending '.txt'; there are .jsonl, .jsonl.gz, .csv"),
+        ("a.txt", f"a.txt: no format has the ending '.txt'; there are {', '.join(FORMATS)}"),
         ("a", "a: the ending names the format, as in a.jsonl"),
         (".", ". is a directory; name a file in it, as in -o items.jsonl"),
         ("spiders", "spiders is a directory; name a file in it, as in -o spiders/items.jsonl"),

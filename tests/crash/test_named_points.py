@@ -11,6 +11,9 @@ import pytest
 from crashing import SETTINGS, Site, assert_exact, command, project, run, served
 from points import POINTS
 
+from crawler.frontier.job import jobs_in
+from crawler.outcome import Filled
+
 PROGRAM = Path(__file__).with_name("points.py")
 PAGES = 60
 GROUPS_OF_FOUR = (*SETTINGS, "commit_size=4")
@@ -67,6 +70,10 @@ def assert_goes_on(folder: Path, site: Site) -> None:
     ended = run(folder, command(site, "--resume"))
     assert (ended.returncode, ended.stderr) == (0, "")
     assert_exact(folder, site)
+    [job] = jobs_in(folder)
+    assert job.overview().tally.filled == {
+        "dict": Filled(2 * PAGES, dict.fromkeys(("page", "item", "text"), 2 * PAGES))
+    }
 
 
 def assert_asked_at_most(times: int, site: Site) -> None:

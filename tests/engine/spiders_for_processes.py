@@ -1,5 +1,6 @@
 """Spiders with ``@cpu_bound`` callbacks. A parse process imports them from here, so nothing here is for it to run."""
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -166,3 +167,37 @@ class FollowsInProcess(Spider):
         yield {"url": page.url}
         for url in page.links():
             yield page.follow(url)
+
+
+@dataclass
+class Numbered:
+    number: int
+    where: str = ""
+
+
+_MAIN = multiprocessing.parent_process() is None
+
+
+class Stepping(Spider):
+    """Its first steps are plain ones, and run where its callback does."""
+
+    start_urls = ["http://site.test/"]
+    fails = ""
+
+    @cpu_bound
+    def parse(self, page: Any) -> Any:
+        for number in range(3):
+            yield Numbered(number)
+        yield Numbered("none")  # type: ignore[arg-type]
+
+    def drop_1(self, item: Numbered) -> Numbered | None:
+        if self.fails:
+            raise ValueError("there")
+        item.where = "here" if _MAIN else "elsewhere"
+        return item if item.number != 1 else None
+
+    async def save(self, item: Numbered) -> dict[str, Any]:
+        here = "here" if _MAIN else "elsewhere"
+        return {"number": item.number, "plain": item.where, "async": here, "kind": type(item).__name__}
+
+    steps = [drop_1, save]

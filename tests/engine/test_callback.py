@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from crawler.engine.callback import CallbackError, Harvest, run_callback, run_callback_here
+from crawler.engine.callback import run_callback, run_callback_here
+from crawler.engine.harvest import CallbackError, Harvest
 from crawler.engine.watchdog import Watchdog
 from crawler.items.item import Item
 from crawler.parse.page import Page

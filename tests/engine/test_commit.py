@@ -13,8 +13,8 @@ from crawler.engine.stats import Stats
 from crawler.errors import OutputClosed, SinkError
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.memory import MemoryStore
-from crawler.frontier.store import Batch
-from crawler.outcome import Outcome, Record, Reject, Verdict
+from crawler.frontier.store import Batch, Restored
+from crawler.outcome import Ending, Filled, Outcome, Record, Reject, Tally, Verdict
 from crawler.politeness.pace import Manners, Politeness
 from crawler.request import Entry, Request
 from crawler.spider import Spider
@@ -262,6 +262,26 @@ async def test_items_count_only_once_they_are_committed() -> None:
     assert (before, stats.items) == (0, 1)
 
 
+async def test_what_is_filled_counts_once_it_is_committed_and_goes_on_from_the_tally() -> None:
+    store = NotedStore(Diary())
+    stats = Stats()
+    committer = Committer(a_frontier(store), [Full(2)], None, stats, CommitOptions(commit_size=1))
+    before = Tally(items=1, filled={"dict": Filled(1, {"n": 0})})
+    committer.restore(Restored(tally=before))
+    stats.restore(before, [])
+    running = asyncio.create_task(committer.run())
+    for number in (1, 2, 3):  # the third finds a full disk
+        await committer.put(outcome(number))
+        await asyncio.sleep(0)
+
+    with pytest.raises(SinkError):
+        await running
+
+    counted = {"dict": Filled(3, {"n": 2})}
+    assert (stats.filled, store.batches[-1].tally.filled) == (counted, counted)
+    assert stats.filled["dict"] is not store.batches[-1].tally.filled["dict"]
+
+
 async def test_rejects_go_to_their_own_sink_as_lines() -> None:
     rejects = Kept("rejects")
     reject = Reject(f"{SITE}/1", "Book", "price", "expected float, got str", {"price": "free"})
@@ -340,7 +360,7 @@ class MadeAtTheEnd(Kept):
         self.is_made = False
         self._error = error
 
-    async def finish(self) -> None:
+    async def finish(self, ending: Ending) -> None:
         if self._error is not None:
             raise self._error
         self.is_made = True

@@ -11,7 +11,7 @@ from crawling import Scripted, crawled, prepared
 
 from crawler.discovery import SpiderSource, source_of
 from crawler.engine import remote
-from crawler.engine.callback import CallbackError
+from crawler.engine.harvest import CallbackError
 from crawler.request import Request
 from crawler.response import Response, headers_of
 from crawler.spider import Spider, cpu_bound

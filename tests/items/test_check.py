@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from crawler.items.check import is_item, reject_line, to_record
-from crawler.items.item import Item, css
+from crawler.items.item import Item
+from crawler.items.rules import css
 from crawler.outcome import Record, Reject
 
 PAGE = "http://a.example/page"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import re
 from decimal import Decimal
@@ -10,7 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from crawler.items.item import MISSING, Css, FieldRule, Item, css, plan_of
+from crawler.errors import ItemDefinitionError
+from crawler.items.item import Item, plan_of, reaches
+from crawler.items.rules import MISSING, Css, css
+from crawler.items.types import Url
 
 
 class Book(Item):
@@ -92,7 +96,7 @@ def test_the_plan_has_each_field_that_has_a_rule() -> None:
         ("price", float, False, False),
         ("stock", int, False, False),
         ("tags", list[str], False, False),
-        ("slug", str | None, False, True),
+        ("slug", str | None, True, True),
     ]
     assert plan_of(Book) is plan
 
@@ -150,30 +154,123 @@ def test_a_rule_without_a_type_is_an_error_that_says_what_to_write() -> None:
     assert str(raised.value) == "Broken.title has a rule but no type: write title: str = css(...)"
 
 
+def test_several_are_meant_where_the_type_is_a_list() -> None:
+    class Several(Item):
+        many: list[str] = css("a")
+        sets: set[str] = css("a")
+        later: list[LaterItem] = css("a")
+        perhaps: list[str] | None = css("a")
+        words: list[str] = css("a", then=str.split)
+        one: str = css("a")
+
+    shown = {rule.name: rule.css.many for rule in plan_of(Several).rules}
+    assert shown == {"many": True, "sets": True, "later": True, "perhaps": True, "words": False, "one": False}
+    assert Several(words=[], one="a").many == []
+
+
+class LaterItem(Item):
+    name: str = css("b")
+
+
+def test_types_that_a_function_names_are_found_and_a_class_may_name_itself() -> None:
+    class Author(Item):
+        name: str = css("b::text")
+
+    class Comment(Item):
+        author: Author = css(".author")
+        replies: list[Comment] = css(".comment")
+        link: Url | None = css("a::attr(href)")
+
+    shown = [(rule.name, rule.item, rule.allows_none, rule.is_url) for rule in plan_of(Comment).rules]
+    assert shown == [("author", Author, False, False), ("replies", Comment, False, False), ("link", None, True, True)]
+
+
+def test_an_inner_item_without_a_rule_is_filled_from_the_same_place_unless_it_has_a_default() -> None:
+    class Outer(Item):
+        inner: LaterItem
+        maybe: LaterItem | None
+        never: LaterItem | None = None
+        several: list[LaterItem]
+
+    plan = plan_of(Outer)
+    assert ([(rule.name, rule.css.query) for rule in plan.rules], plan.required) == (
+        [("inner", ""), ("maybe", "")],
+        ("several",),
+    )
+
+
+@dataclasses.dataclass
+class Plain:
+    name: str
+
+
+def defined(annotation: Any, rule: Any) -> type[Item]:
+    return type(Item)(
+        "Broken", (Item,), {"__annotations__": {"field": annotation}, "field": rule, "__module__": __name__}
+    )
+
+
 @pytest.mark.parametrize(
-    ("annotation", "found", "converted"),
+    ("annotation", "rule", "told"),
     [
-        (str, "a", "a"),
-        (str, 7, 7),
-        (int, "12", 12),
-        (int, "1.0", 1),
-        (int, "1,234", "1,234"),
-        (int, "9" * 30, int("9" * 30)),
-        (float, "12.5", 12.5),
-        (float, "cheap", "cheap"),
-        (bool, "true", True),
-        (Decimal, "1.50", Decimal("1.50")),
-        (int | None, "12", 12),
-        (str | None, "null", "null"),
-        (list[int], ["1", "2"], [1, 2]),
-        (list[int], ["1", "x"], ["1", "x"]),
-        (set[str], ["a", "a"], {"a"}),
-        (Any, "a", "a"),
+        (str, css("a", many=True), "many=True gives a list: write field: list[str]"),
+        (Decimal, css("a", many=True), "many=True gives a list: write field: list[Decimal]"),
+        (LaterItem, css("a", many=True), "many=True gives a list: write field: list[LaterItem]"),
+        (list[str], css("a", many=False), "many=False gives one value, and the type is a list: leave many out"),
+        (LaterItem, css("a::text"), "an item is filled from an element: leave the ::text or ::attr() out"),
+        (list[LaterItem], css("a::attr(b)"), "an item is filled from an element: leave the ::text or ::attr() out"),
+        (LaterItem, css("a", re="b"), "re= and then= are for text"),
+        (list[LaterItem], css("a", then=len), "re= and then= are for text"),
+        (Author, css("a"), "Author is no Item: derive it from crawler.Item, or make it of the text with then="),
+        (list[Plain], css("a"), "Plain is no Item: derive it from crawler.Item"),
     ],
 )
-def test_text_becomes_the_field_s_type_or_stays_for_the_reject_to_show(
-    annotation: Any, found: Any, converted: Any
-) -> None:
-    rule = FieldRule("value", css("p"), annotation, is_text=annotation is str, allows_none=False)
-    made = rule.convert(found)
-    assert (made, type(made)) == (converted, type(converted))
+def test_a_rule_that_does_not_fit_its_type_is_an_error_of_the_class(annotation: Any, rule: Any, told: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(f"Broken.field: {told}")) as raised:
+        defined(annotation, rule)
+    assert isinstance(raised.value, ItemDefinitionError)
+
+
+@pytest.mark.parametrize("query", ["", "  ", None, 7])
+def test_a_rule_needs_a_query(query: Any) -> None:
+    with pytest.raises(TypeError, match="needs a CSS query, as in"):
+        css(query)
+
+
+class Endless(Item):
+    inner: EndlessInner
+
+
+class EndlessInner(Item):
+    name: str = css("b")
+    outer: Endless | None
+
+
+def test_items_that_would_be_filled_from_one_place_without_end_are_an_error() -> None:
+    with pytest.raises(ItemDefinitionError) as raised:
+        plan_of(Endless)
+    assert str(raised.value) == (
+        "Endless.inner would be filled from where the item itself is, and so on without end: give it css(), or a default"
+    )
+
+
+def test_a_type_that_is_nowhere_is_an_error_of_the_class_that_names_it() -> None:
+    class Lost(Item):
+        inner: Nowhere = css("a")  # type: ignore[name-defined]  # noqa: F821
+
+    with pytest.raises(ItemDefinitionError, match=r"^Lost: name 'Nowhere' is not defined: a type that comes later"):
+        plan_of(Lost)
+
+
+def test_which_items_may_be_in_which() -> None:
+    class Inner(Item):
+        name: str = css("b")
+
+    class Middle(Item):
+        inner: list[Inner] = css("i")
+
+    class Outer(Item):
+        middle: Middle | None = css("m")
+
+    found = [reaches(Outer, Inner), reaches(Middle, Inner), reaches(Inner, Middle), reaches(Middle, Middle)]
+    assert found == [True, True, False, False]

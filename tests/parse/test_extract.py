@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from crawler.errors import SelectorError
-from crawler.items.item import Item, css
+from crawler.items.item import Item
+from crawler.items.rules import css
 from crawler.parse.page import Page
 from crawler.response import Response, headers_of
 

@@ -47,8 +47,13 @@ IMPORTS = {
         "whoever writes the bytes runs code here",
     ),
     "another client": Rule(
-        names("urllib.request http.client requests urllib3 httpx httplib2 ftplib telnetlib smtplib xmlrpc pycurl"),
+        names(
+            "urllib.request http.client requests urllib3 httpx httplib2 ftplib telnetlib smtplib xmlrpc pycurl obstore"
+        ),
         "every connection goes through one guarded connector",
+        {
+            "export/remote.py": "sends a dataset to the place that the user named with -o; no page names it, and none is read"
+        },
     ),
     "a console": Rule(names("code codeop pdb bdb telnetlib xmlrpc cmd"), "nobody steers a crawl from outside"),
     "other machines": Rule(
@@ -292,7 +297,7 @@ def test_what_listens_for_a_demonstration_or_a_test_listens_on_this_machine_alon
             assert "0.0.0.0" not in text, file
             assert '"::"' not in text, file
     assert 'HOST = "127.0.0.1"' in (PACKAGE / "testing/server.py").read_text("utf-8")
-    assert '("127.0.0.1", ' in (PACKAGE / "demo/bookshop.py").read_text("utf-8")
+    assert '("127.0.0.1", ' in (PACKAGE / "demo/site.py").read_text("utf-8")
 
 
 # ----- nothing that a site names is imported -----------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A table's sink: exact whatever happens to the crawl, and never in the way of what was there before."""
+"""A dataset that is made at the end: exact whatever happens to the crawl, and never in the way of what was there before."""
 
 import csv
 import json
@@ -7,12 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from crawler.errors import OutputError, SinkError
-from crawler.export import table as table_module
+from crawler.export import made as made_module
+from crawler.export.csv import Csv
+from crawler.export.formats import FORMATS, format_of
+from crawler.export.made import Blueprint, MadeSink, is_made, make
+from crawler.export.manifest import ItemType
+from crawler.export.read import lines_of
 from crawler.export.sink import Mode
-from crawler.export.table import TableSink, committed_file, discard_spools, is_made, is_table, make_table, spool_of
+from crawler.export.spool import discard_spools, spool_of
+from crawler.export.template import Template
+from crawler.items.item import Item
 from crawler.outcome import Record
 
 FIRST = [Record(b'{"n":%d}' % number) for number in range(3)]
@@ -37,8 +45,12 @@ def job(tmp_path: Path) -> Path:
     return folder
 
 
-def sink_at(path: Path, job: Path | None, mode: Mode = "new", *, syncs: bool = False) -> TableSink:
-    return TableSink(path, spool_of(path, job), mode, syncs=syncs, is_safe=True, keeps=job is not None)
+def blueprint_at(path: Path, job: Path | None, *, syncs: bool = False) -> Blueprint:
+    return Blueprint(Template(str(path)), format_of(path.name), spool_of(str(path), job), syncs=syncs)
+
+
+def sink_at(path: Path, job: Path | None, mode: Mode = "new", *, syncs: bool = False) -> MadeSink:
+    return MadeSink(blueprint_at(path, job, syncs=syncs), mode, keeps=job is not None)
 
 
 def cells(path: Path) -> list[list[str]]:
@@ -50,17 +62,17 @@ def names(folder: Path) -> list[str]:
     return sorted(file.name for file in folder.iterdir())
 
 
-async def ended(sink: TableSink, *groups: list[Record], position: int | None = None) -> int:
+async def ended(sink: MadeSink, *groups: list[Record], position: int | None = None) -> int:
     """The position at which it ended, in good order."""
     reached = await sink.open(position)
     for group in groups:
         reached = await sink.append(group)
-    await sink.finish()
+    await sink.make()
     await sink.close()
     return reached
 
 
-async def killed(sink: TableSink, *groups: list[Record], position: int | None = None) -> int:
+async def killed(sink: MadeSink, *groups: list[Record], position: int | None = None) -> int:
     """The position after the first of *groups*; the others were never committed."""
     reached = [await sink.open(position)]
     for group in groups:
@@ -76,11 +88,10 @@ async def test_a_table_is_there_when_the_crawl_ends(path: Path, job: Path, syncs
     await sink.append(FIRST)
     assert path.read_bytes() == b""
     await sink.append(SECOND)
-    await sink.finish()
+    await sink.make()
     await sink.close()
     assert cells(path) == WHOLE
     assert names(path.parent) == ["items.csv"]
-    assert sink.name == str(path)
 
 
 async def test_without_a_job_nothing_else_stays(path: Path) -> None:
@@ -88,7 +99,7 @@ async def test_without_a_job_nothing_else_stays(path: Path) -> None:
     await sink.open()
     await sink.append(FIRST)
     assert names(path.parent) == ["items.csv", "items.csv.part"]
-    await sink.finish()
+    await sink.make()
     await sink.close()
     assert names(path.parent) == ["items.csv"]
 
@@ -104,7 +115,7 @@ async def test_without_a_job_the_records_of_a_crawl_that_died_are_not_replaced(p
 
 
 async def test_wherever_an_append_was_torn_the_table_is_exact(path: Path, job: Path) -> None:
-    spool = spool_of(path, job)
+    spool = spool_of(str(path), job)
     position = await killed(sink_at(path, job), FIRST, LOST)
     whole = spool.read_bytes()
 
@@ -114,12 +125,10 @@ async def test_wherever_an_append_was_torn_the_table_is_exact(path: Path, job: P
         assert cells(path) == WHOLE
 
 
-STEPS = ["fields_of", "write_table", "_open_new", "os.utime", "os.replace", "sync_names", "os.fsync", "os.chmod"]
+STEPS = ["kept", "_shares", "_make_file", "_clear", "os.utime", "os.replace", "sync_names", "os.fsync", "os.chmod"]
 
 
-@pytest.mark.parametrize(
-    ("step", "is_after"), [*((step, False) for step in STEPS), *((step, True) for step in STEPS if step != "_open_new")]
-)
+@pytest.mark.parametrize(("step", "is_after"), [(step, is_after) for step in STEPS for is_after in (False, True)])
 async def test_wherever_the_making_dies_there_is_the_earlier_table_or_the_new_one(
     path: Path, job: Path, monkeypatch: pytest.MonkeyPatch, step: str, is_after: bool
 ) -> None:
@@ -129,12 +138,12 @@ async def test_wherever_the_making_dies_there_is_the_earlier_table_or_the_new_on
     await sink.open(first)
     position = await sink.append(SECOND)
     with monkeypatch.context() as patched:
-        owner: Any = os if step.startswith("os.") else table_module
+        owner: Any = os if step.startswith("os.") else made_module
         name = step.removeprefix("os.")
         patched.setattr(owner, name, dying(getattr(owner, name), is_after=is_after))
         patched.setattr(Path, "unlink", lambda *_, **__: None)  # nobody tidies up after a SIGKILL
         with pytest.raises(Killed):
-            await sink.finish()
+            await sink.make()
     await sink.close()
     assert cells(path) in (before, WHOLE)
 
@@ -159,7 +168,7 @@ async def test_an_earlier_table_is_there_until_the_new_one_is(path: Path, job: P
     await sink.open()
     await sink.append(FIRST)
     assert path.read_text() == "old\n1\n"
-    await sink.finish()
+    await sink.make()
     await sink.close()
     assert cells(path) == [["n"], ["0"], ["1"], ["2"]]
 
@@ -191,7 +200,7 @@ async def test_append_to_what_is_no_table_is_refused_and_leaves_it_alone(path: P
     for text in (b"a,a\n1,2\n", b"a\n\xff\n"):
         path.write_bytes(text)
         sink = sink_at(path, job, "append")
-        with pytest.raises(OutputError, match="is no CSV that could be added to"):
+        with pytest.raises(OutputError, match="cannot be added to"):
             await sink.open()
         await sink.close()
         assert path.read_bytes() == text
@@ -249,9 +258,9 @@ async def test_a_table_that_cannot_be_written_is_an_error_that_a_resume_mends(
     await sink.open()
     position = await sink.append(FIRST)
     with monkeypatch.context() as patched:
-        patched.setattr(table_module, "write_table", dying_of_a_full_disk)
+        patched.setattr(Csv, "write", dying_of_a_full_disk)
         with pytest.raises(SinkError, match=r"cannot write .*items\.csv: No space left on device"):
-            await sink.finish()
+            await sink.make()
     await sink.close()
     assert names(path.parent) == ["items.csv"]
     await ended(sink_at(path, job, "overwrite"), SECOND, position=position)
@@ -266,9 +275,9 @@ async def test_a_spool_that_is_damaged_is_told(path: Path, job: Path) -> None:
     sink = sink_at(path, job)
     await sink.open()
     await sink.append(FIRST)
-    spool_of(path, job).write_bytes(b"{torn")
+    spool_of(str(path), job).write_bytes(b"{torn")
     with pytest.raises(SinkError, match="is damaged"):
-        await sink.finish()
+        await sink.make()
     await sink.close()
 
 
@@ -288,12 +297,14 @@ async def test_nobody_can_read_a_new_table_who_could_not_read_the_one_that_it_re
     path.chmod(0o600)
     modes = []
 
-    def write_table(lines: Any, fields: Any, file: Any, *, is_safe: bool) -> None:
-        modes.append(os.fstat(file.fileno()).st_mode & 0o777)
+    def write(self: Csv, lines: Any, target: Path, making: Any) -> None:
+        target.touch()
+        modes.append(target.parent.stat().st_mode & 0o777)
 
-    monkeypatch.setattr(table_module, "write_table", write_table)
+    monkeypatch.setattr(Csv, "write", write)
     await ended(sink_at(path, job, "overwrite"), FIRST)
-    assert modes == [0o600]
+    assert modes == [0o700]
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 async def test_a_folder_in_which_no_table_can_be_made_is_told_before_the_crawl(
@@ -302,7 +313,7 @@ async def test_a_folder_in_which_no_table_can_be_made_is_told_before_the_crawl(
     await ended(sink_at(path, job), FIRST)
     monkeypatch.setattr(os, "access", lambda folder, _: Path(folder) != path.parent)  # root may write everywhere
     sink = sink_at(path, job, "overwrite")
-    with pytest.raises(OutputError, match="a table is made beside it"):
+    with pytest.raises(OutputError, match="it is made in a folder beside it"):
         await sink.open()
     await sink.close()
     assert len(cells(path)) == 4
@@ -317,24 +328,6 @@ async def test_a_link_of_the_user_s_own_leads_to_the_table(path: Path, job: Path
     assert len(cells(tmp_path / "real.csv")) == 4
 
 
-def test_the_spool_of_a_job_lies_in_its_folder_and_is_one_for_each_table(tmp_path: Path) -> None:
-    one, other = (spool_of(tmp_path / name / "a.csv", tmp_path / "job") for name in ("x", "y"))
-    assert one.parent == other.parent == tmp_path / "job"
-    assert one != other
-    assert spool_of(Path("a.csv"), None) == Path("a.csv.part")
-    assert committed_file("a.jsonl", tmp_path) == Path("a.jsonl")
-    assert committed_file("-", tmp_path) == Path("-")
-    assert committed_file("a.csv", tmp_path).parent == tmp_path
-    assert [is_table(name) for name in ("a.csv", "A.CSV", "a.jsonl", "-", "a", "csv")] == [
-        True,
-        True,
-        False,
-        False,
-        False,
-        False,
-    ]
-
-
 def test_spools_of_an_earlier_job_are_discarded(tmp_path: Path) -> None:
     (tmp_path / "a.part").touch()
     (tmp_path / "frontier.sqlite3").touch()
@@ -344,12 +337,70 @@ def test_spools_of_an_earlier_job_are_discarded(tmp_path: Path) -> None:
 
 def test_whether_a_table_is_made_can_be_seen(tmp_path: Path) -> None:
     path, spool = tmp_path / "a.csv", tmp_path / "a.csv.part"
-    assert is_made(path, spool)
+    assert is_made([path], spool)
     spool.write_text(json.dumps({"a": 1}) + "\n")
-    assert not is_made(path, spool)
+    assert not is_made([path], spool)
+    assert not is_made([], spool)
     path.touch()
-    assert not is_made(path, spool)
-    make_table(path, spool, syncs=False, is_safe=True)
-    assert is_made(path, spool)
+    assert not is_made([path], spool)
+    assert make(blueprint_at(path, None)) == [path]
+    assert is_made([path], spool)
     os.utime(spool, ns=(0, path.stat().st_mtime_ns + 1))
-    assert not is_made(path, spool)
+    assert not is_made([path], spool)
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+async def test_every_format_is_made_at_the_end_and_made_again_with_more(ending: str, tmp_path: Path, job: Path) -> None:
+    path = tmp_path / f"items{ending}"
+    position = await ended(sink_at(path, job), FIRST)
+    assert [texts(line) for line in lines_of(path)] == [["0"], ["1"], ["2"]]
+    await killed(sink_at(path, job, "overwrite"), SECOND, LOST, position=position)
+    await ended(sink_at(path, job, "overwrite"), SECOND, position=position)
+    assert [texts(line) for line in lines_of(path)] == [["0"], ["1"], ["2"], ["3", "=3"], ["4", "=4"], ["5", "=5"]]
+    await ended(sink_at(path, job, "append"), FIRST)
+    assert len(list(lines_of(path))) == 9
+    assert names(tmp_path) == sorted([path.name, "job"])
+
+
+def texts(record: bytes) -> list[str]:
+    """The values of a record, as text: a CSV has no other, and keeps a formula from being one."""
+    return [str(value).lstrip("'") for value in json.loads(record).values() if value not in (None, "")]
+
+
+class Book(Item, key="url"):
+    url: str
+    n: int
+
+
+async def test_items_of_a_key_take_the_places_of_earlier_ones_that_are_added_to(tmp_path: Path, job: Path) -> None:
+    for ending in (".jsonl", ".parquet", ".csv"):
+        path = tmp_path / f"items{ending}"
+        await ended(sink_at(path, job), books(a=1, b=2))
+        sink = sink_at(path, job, "append")
+        sink.earlier = {"Book": ItemType(key=["url"], keep="last")}
+        await ended(sink, books(b=3, c=4))
+        assert [texts(line) for line in lines_of(path)] == [["a", "1"], ["b", "3"], ["c", "4"]]
+
+
+def books(**numbers: int) -> list[Record]:
+    items = [Book(url=url, n=n) for url, n in numbers.items()]
+    return [Record(msgspec.json.encode(item), item, Book) for item in items]
+
+
+async def test_a_dataset_of_several_files_is_made_refused_continued_and_changed_by_nobody_else(
+    tmp_path: Path, job: Path
+) -> None:
+    output = tmp_path / "{url}" / "{item}.csv"
+    position = await ended(sink_at(output, job), books(a=1, b=2))
+    files = [tmp_path / "a" / "Book.csv", tmp_path / "b" / "Book.csv"]
+    assert [cells(path) for path in files] == [[["url", "n"], ["a", "1"]], [["url", "n"], ["b", "2"]]]
+    with pytest.raises(OutputError, match=r"Book\.csv exists already"):
+        await sink_at(output, job).open()
+    await ended(sink_at(output, job, "overwrite"), books(a=3), position=position)
+    assert cells(files[0]) == [["url", "n"], ["a", "3"]]
+    await ended(sink_at(output, job, "append"), books(c=4))
+    assert sorted(path.parent.name for path in tmp_path.rglob("Book.csv")) == ["a", "b", "c"]
+    files[1].write_text("mine")
+    os.utime(files[1], ns=(0, files[1].stat().st_mtime_ns + 10**9))
+    with pytest.raises(OutputError, match="was changed since this job made it"):
+        await sink_at(output, job, "overwrite").open(0)

@@ -1,0 +1,85 @@
+"""What a crawl works with, and how it may be set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+from msgspec import Meta
+
+from crawler.engine.commit import Committer
+from crawler.engine.harvest import Harvest
+from crawler.engine.remote import Task
+from crawler.engine.stats import Stats
+from crawler.fetch.fetcher import Fetcher
+from crawler.fetch.robots import RobotsCache
+from crawler.fetch.room import Room
+from crawler.frontier.frontier import Frontier
+from crawler.parse.page import Page, PageOptions
+from crawler.politeness.pace import Manners
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """The size and the end of a crawl."""
+
+    concurrency: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100_000,
+            description="requests in flight at once, over all hosts; those not answered in a second do not count",
+        ),
+    ] = 64
+    max_items: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="stop after so many items (unset: never)")
+    ] = None
+    max_errors: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="stop after so many errors in the spider's callbacks (unset: never)"),
+    ] = None
+    slow_callback: Annotated[
+        float, Meta(gt=0, description="seconds that a callback may hold the event loop unreported")
+    ] = 0.25
+    grace: Annotated[float, Meta(ge=0, description="seconds that running pages get after Ctrl-C")] = 10.0
+    refresh_redirect: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="a page that refreshes to another within so many seconds is a redirect (unset: it never is)"),
+    ] = 5.0
+
+
+class Trees(Protocol):
+    async def build(self, page: Page, host: str, *, waits: bool = False) -> bool:
+        """Build a tree that is not light, where that holds nobody up; False if others wait for theirs.
+
+        :param waits: wait with them: the page cannot be fetched again
+        :raises PageTooHeavy: it cannot be built
+        """
+
+    async def close(self) -> None:
+        """End what is under way."""
+
+
+class Processes(Protocol):
+    async def run(self, task: Task) -> Harvest:
+        """Run the task's callback in a parse process."""
+
+    async def close(self) -> None:
+        """End the processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What a worker works with."""
+
+    frontier: Frontier
+    fetcher: Fetcher
+    robots: RobotsCache
+    manners: Manners
+    processes: Processes
+    trees: Trees
+    committer: Committer
+    stats: Stats
+    page: PageOptions
+    room: Room
+    """In memory, for what is fetched."""
