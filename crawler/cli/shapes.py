@@ -126,8 +126,8 @@ class {class_name}(Spider):
 
     name = "{name}"
     start_urls = ["{url}"]
-    user = os.environ.get("CRAWL_USER", "")
-    password = os.environ.get("CRAWL_PASSWORD", "")
+    user = os.environ.get("SITE_USER", "")
+    password = os.environ.get("SITE_PASSWORD", "")
 
     def parse(self, page):
         fields = {{field.attrib["name"]: field.attrib.get("value", "") for field in page.css("form input[name]")}}

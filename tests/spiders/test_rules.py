@@ -36,7 +36,7 @@ def fetched(spider: type[RuleSpider]) -> tuple[list[str], list[str]]:
     """The paths that were asked for, and those of the items; each sorted."""
     fetcher = CannedFetcher(PAGES)
     result = run(spider, fetcher=fetcher)
-    assert not result.failures
+    assert result.stats.failures == {}
     asked = sorted(request.url.removeprefix(SITE) for request in fetcher.requests)
     return asked, sorted(item["path"] for item in result.items)
 
@@ -49,7 +49,11 @@ BOOKS = Rule(allow="/book/", callback="parse_book")
     ("rules", "asked", "kept"),
     [
         ([LISTS], ["/", "/list/1", "/list/2"], []),
-        ([LISTS, BOOKS], ["/", "/book/1", "/book/2", "/book/3", "/list/1", "/list/2"], ["/book/1", "/book/2", "/book/3"]),
+        (
+            [LISTS, BOOKS],
+            ["/", "/book/1", "/book/2", "/book/3", "/list/1", "/list/2"],
+            ["/book/1", "/book/2", "/book/3"],
+        ),
         (
             [LISTS, Rule(allow="/book/", restrict_css="article", callback="parse_book")],
             ["/", "/book/2", "/list/1", "/list/2"],
