@@ -228,7 +228,10 @@ class Door(BaseHTTPRequestHandler):
     """A login form; what lies behind it is shown to those who sent the right words."""
 
     def do_GET(self) -> None:
-        self._answer('<form method="post" action="/in"><input name="token" value="t"><input name="username">')
+        self._answer(
+            '<form method="post" action="/in"><input name="token" value="t"><input name="username">'
+            '<input type="password" name="password"></form>'
+        )
 
     def do_POST(self) -> None:
         sent = self.rfile.read(int(self.headers["Content-Length"])).decode()
