@@ -74,7 +74,7 @@ class {class_name}(SitemapSpider):
 
     name = "{name}"
     sitemaps = ["{url}"]
-    sitemap_rules = [(r"", "parse_page")]  # as ("/product/", "parse_product"): the first that is found in the URL
+    sitemap_rules = [("/", "parse_page")]  # as ("/product/", "parse_product"): the first that is found in the URL
 
     def parse_page(self, page):
         yield page.extract(Page)
@@ -118,7 +118,7 @@ class {class_name}(ApiSpider):
 _FORM = '''\
 import os
 
-from crawler import Request, Spider
+from crawler import Spider
 
 
 class {class_name}(Spider):
@@ -126,14 +126,12 @@ class {class_name}(Spider):
 
     name = "{name}"
     start_urls = ["{url}"]
-    user = os.environ.get("CRAWL_USER", "")
-    password = os.environ.get("CRAWL_PASSWORD", "")
+    user = os.environ.get("SITE_USER", "")
+    password = os.environ.get("SITE_PASSWORD", "")
 
     def parse(self, page):
-        fields = {{field.attrib["name"]: field.attrib.get("value", "") for field in page.css("form input[name]")}}
-        fields |= {{"username": self.user, "password": self.password}}  # as the form calls them
-        action = page.urljoin(page.css("form::attr(action)").get(page.url))
-        yield Request(action, "parse_page", method="POST", form=fields, unique=False)
+        fields = {{"username": self.user, "password": self.password}}  # as the form calls them
+        yield page.form().submit(fields, self.parse_page)
 
     def parse_page(self, page):
         yield {{"url": page.url, "title": page.css("title::text").get()}}

@@ -81,8 +81,12 @@ class PageNumber:
     """The number of the page that is had without one."""
     last: str = ""
     """Where the body says how many pages there are, as ``meta.total_pages``. Empty: until a page is empty."""
+    more: str = ""
+    """Where the body says whether there is more, as ``has_next``. Empty: it does not."""
 
     def after(self, page: Page, data: Any, count: int) -> Request | None:
+        if self.more and not found_at(data, self.more):
+            return None
         number = number_in(page.request, self.param, self.first)
         last = found_at(data, self.last) if self.last else None
         if isinstance(last, int) and number >= last + self.first - 1:

@@ -22,7 +22,7 @@ def text_of(body: str, limit: int = 1_000) -> str:
         ("<table><tr><td>1<td>2<tr><td>3</table>", "1 2 3"),
         ("<ul><li>x<li>y</ul>", "x y"),
         ("  much \n\t white &nbsp; space ", "much white space"),
-        ("<title>t</title><style>s</style><script>s</script><noscript>n</noscript><p>p", "p"),
+        ("<title>t</title><style>s</style><script>s</script><p>p<noscript>n</noscript>", "p"),
         ("<svg><text>drawn</text></svg><select><option>o</select><template><p>t</p></template>p", "p"),
         ("<nav>menu</nav><header>top</header>body<aside>beside</aside><footer>end</footer>", "body"),
         ("<nav>menu</nav><main>main<nav>inner</nav></main>rest", "main"),
