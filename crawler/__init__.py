@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from crawler.api import CrawlResult, crawl, run
+    from crawler.download import Saved
     from crawler.errors import CrawlerError, FetchError, FetchFailed, SelectorError, SpiderError, UsageError
     from crawler.fetch.canned import CannedFetcher
     from crawler.items.item import Item
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from crawler.parse.page import Page
     from crawler.parse.select import Node, Selection
     from crawler.parse.sitemap import SitemapEntry
-    from crawler.request import Request
+    from crawler.request import Download, Request
     from crawler.response import Response
     from crawler.spider import Spider, cpu_bound, step
     from crawler.spiders.api import ApiSpider
@@ -45,6 +46,7 @@ _HOMES = {
     "CrawlResult": "crawler.api",
     "CrawlerError": "crawler.errors",
     "Cursor": "crawler.spiders.paging",
+    "Download": "crawler.request",
     "Failure": "crawler.outcome",
     "Feed": "crawler.parse.feed",
     "FeedEntry": "crawler.parse.feed",
@@ -63,6 +65,7 @@ _HOMES = {
     "Response": "crawler.response",
     "Rule": "crawler.spiders.rules",
     "RuleSpider": "crawler.spiders.rules",
+    "Saved": "crawler.download",
     "Selection": "crawler.parse.select",
     "SelectorError": "crawler.errors",
     "SiteSpider": "crawler.spiders.site",
@@ -87,6 +90,7 @@ __all__ = [
     "CrawlResult",
     "CrawlerError",
     "Cursor",
+    "Download",
     "Failure",
     "Feed",
     "FeedEntry",
@@ -105,6 +109,7 @@ __all__ = [
     "Response",
     "Rule",
     "RuleSpider",
+    "Saved",
     "Selection",
     "SelectorError",
     "SiteSpider",

@@ -23,6 +23,7 @@ from crawler.errors import SpiderLoadError, UsageError
 from crawler.export.sink import ExportOptions
 from crawler.fetch.cache_options import CacheOptions, cache_path
 from crawler.fetch.canned import CannedFetcher
+from crawler.fetch.download import Downloads
 from crawler.fetch.fetcher import Fetcher, FetchOptions, user_agent_of
 from crawler.fetch.http import HttpFetcher
 from crawler.fetch.robots import RobotsCache
@@ -236,8 +237,13 @@ def assemble(
     identities = Overrides(fetch_options, fetch_hosts)
     engine = settings.options(EngineOptions)
     room = Room(fetch_options.body_memory, 2 * engine.concurrency)
-    fetcher = fetcher or HttpFetcher(fetch_options, fetch_hosts, room=room)
-    fetcher = _cached(fetcher, settings.options(CacheOptions), identities, root)
+    folder = root or find_project(Path.cwd()).root
+    downloads = Downloads(folder / fetch_options.downloads, folder, spider.name, syncs=syncs)
+    stats.downloads = str(downloads.folder)
+    if isinstance(fetcher, CannedFetcher):
+        fetcher.downloads = downloads
+    fetcher = fetcher or HttpFetcher(fetch_options, fetch_hosts, room=room, downloads=downloads)
+    fetcher = _cached(fetcher, settings.options(CacheOptions), identities, folder)
     frontier = Frontier(
         store,
         scope,
@@ -267,13 +273,13 @@ def assemble(
     return Crawl(spider, stages, store, outputs, settings.options(Retry), engine)
 
 
-def _cached(fetcher: Fetcher, options: CacheOptions, identities: Overrides[FetchOptions], root: Path | None) -> Fetcher:
+def _cached(fetcher: Fetcher, options: CacheOptions, identities: Overrides[FetchOptions], root: Path) -> Fetcher:
     """*fetcher* behind the project's HTTP cache, if there is to be one. Answers of a test are never stored."""
     if options.cache == "off" or isinstance(fetcher, CannedFetcher):
         return fetcher
     from crawler.fetch.cache import CachingFetcher
 
-    return CachingFetcher(fetcher, options, identities, cache_path(root or find_project(Path.cwd()).root))
+    return CachingFetcher(fetcher, options, identities, cache_path(root))
 
 
 def _conceal(record: logging.LogRecord) -> bool:

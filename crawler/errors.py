@@ -19,7 +19,8 @@ CrawlerError
 ├── FetchError                the web's fault: the URL is retried where that can help, then it is a failure
 │   ├── FetchFailed           what a callback asked for with self.fetch() did not come; it may be caught there
 │   ├── InvalidRequest  BlockedAddress  DNSFailed  ConnectFailed  TLSFailed
-│   └── FetchTimeout  Disconnected  TruncatedBody  MalformedResponse  BodyTooLarge  ProxyFailed
+│   ├── FetchTimeout  Disconnected  TruncatedBody  MalformedResponse  BodyTooLarge  ProxyFailed
+│   └── DownloadTooLarge  DownloadUnwanted  DownloadChanged  DownloadMisplaced
 ├── ParseProcessError         a parse process died or hung: the page is tried once more in a fresh one
 │   ├── ParseProcessDied
 │   │   └── NoParseProcess    none can be started here
@@ -229,6 +230,32 @@ class ProxyFailed(FetchError):
 
     reason = "proxy"
     retryable = True
+
+
+class DownloadTooLarge(FetchError):
+    """The file is longer than ``max_bytes``, or ``max_download``."""
+
+    reason = "download_too_large"
+
+
+class DownloadUnwanted(FetchError):
+    """The file has a media type that its download does not name."""
+
+    reason = "download_type"
+
+
+class DownloadChanged(FetchError):
+    """What came does not fit to the part of the file that was here, which is gone now: the next try begins anew."""
+
+    reason = "download_changed"
+    retryable = True
+
+
+class DownloadMisplaced(FetchError):
+    """The file cannot stand where its template says: a link or a file is in the place of a folder, or the file system
+    has no such names, or no such long files."""
+
+    reason = "download_path"
 
 
 class ParseProcessError(CrawlerError):

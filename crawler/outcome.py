@@ -129,3 +129,6 @@ class Tally(msgspec.Struct):
     """By type of item; those of committed outcomes."""
     dropped: dict[str, int] = {}
     """Items that a step kept back, by its name."""
+    files: int = 0
+    file_bytes: int = 0
+    file_duplicates: int = 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import ModuleType
 from typing import cast
 
 from crawler.config import Project
@@ -21,9 +23,12 @@ from crawler.export.rotated import RotatedSink
 from crawler.export.sink import ExportOptions, FileSink, LazySink, Mode, StdoutSink, is_special, refuse_existing
 from crawler.export.template import Template, escaped
 from crawler.export.types import ItemTypes
-from crawler.items.keys import has_keyed_types
+from crawler.items.keys import keyed_types
 from crawler.jobs import Plan, provenance_of
 from crawler.spider import Spider
+
+_NOT_THEIRS = frozenset({"crawler", "builtins", *sys.stdlib_module_names})
+"""Modules in which nobody defines items."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Wanted:
 
     names: Sequence[str]
     """What ``-o`` gives; empty for the setting ``output``."""
-    spider: str
+    spider: type[Spider]
     root: Path
     """The project's folder."""
     options: ExportOptions
@@ -55,7 +60,7 @@ def wanted_of(plan: Plan, spider: type[Spider], project: Project, stdout: int) -
     """What *plan* says of the outputs of *spider*."""
     return Wanted(
         plan.outputs,
-        spider.name,
+        spider,
         project.root,
         plan.settings.options(ExportOptions),
         plan.mode,
@@ -83,6 +88,8 @@ def build_outputs(wanted: Wanted) -> list[Output]:
         elif not is_remote(name) and is_special(Path(name)):
             outputs.append(FileSink(Path(name), _special(name), wanted.mode, syncs=False))
         else:
+            if os.path.isdir(name):
+                refuse_existing(Path(name), wanted.mode)  # before one asks for its ending
             whole = whole_name(name, wanted.options)
             datasets.append(_dataset(whole, wanted, types, is_first=not datasets))
             outputs.append(datasets[-1])
@@ -90,6 +97,26 @@ def build_outputs(wanted: Wanted) -> list[Output]:
         raise OutputError("--update compares files: name one with -o, or leave -o away")
     outputs.append(_rejects(wanted, datasets, usual))
     return outputs
+
+
+def may_have_keys(spider: type[Spider]) -> bool:
+    """Whether *spider* may emit items with keys: whether its modules, or those that they know, define such types."""
+    wanted = {item_type.__module__ for item_type in keyed_types()}
+    waiting = [cls.__module__ for cls in spider.__mro__]
+    seen: set[str] = set()
+    while wanted and waiting:
+        name = waiting.pop()
+        if name in wanted:
+            return True
+        module = sys.modules.get(name)
+        if name in seen or module is None or name.partition(".")[0] in _NOT_THEIRS:
+            continue
+        seen.add(name)
+        for value in list(vars(module).values()):
+            of = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+            if isinstance(of, str):
+                waiting.append(of)
+    return False
 
 
 def spooled_names(outputs: Sequence[Output]) -> list[str]:
@@ -102,7 +129,7 @@ def _dataset(name: str, wanted: Wanted, types: ItemTypes, *, is_first: bool) -> 
     syncs = options.durability == "power"
     blueprint = blueprint_of(name, options, wanted.job)
     place = blueprint.place
-    is_made = must_be_made(name, blueprint) or has_keyed_types()
+    is_made = must_be_made(name, blueprint) or may_have_keys(wanted.spider)
     if wanted.spooled is not None:  # a job goes on as it began
         is_made = name in wanted.spooled
     sink: FileSink | RotatedSink | MadeSink
@@ -141,7 +168,7 @@ def _rejects(wanted: Wanted, datasets: Sequence[Dataset], usual: str) -> LazySin
 
 
 def _special(name: str) -> Growing:
-    if format_of(name).is_made if ending_of(name) in FORMATS else False:
+    if ending_of(name) in FORMATS and format_of(name).is_made:
         raise OutputError(
             f"-o {name}: a {ending_of(name)} is made at the end, of a file; a device or a pipe takes JSON lines"
         )
@@ -159,7 +186,7 @@ def _distinct(names: Iterable[str]) -> list[str]:
 def _filled(name: str, wanted: Wanted) -> str:
     """*name*, with what stands for the whole crawl filled in."""
     started = datetime.now().strftime("%Y%m%dT%H%M%S")
-    return Template(name).filled(spider=wanted.spider, started=started).text
+    return Template(name).filled(spider=wanted.spider.name, started=started).text
 
 
 def _unused(name: str) -> str:

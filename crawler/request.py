@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
+
+from crawler.download import DownloadSpec
 
 _LEAST, _MOST = -(2**63), 2**64 - 1
 """Integers that MessagePack has."""
@@ -45,6 +47,8 @@ class Request(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     session: str = ""
     """Whose cookies it is sent with, and which jar keeps those that come back: ``session="a"`` is another visitor than
     ``session="b"``. The same URL is another page in another session. Links that :meth:`Page.follow` makes stay in it."""
+    download: DownloadSpec | None = None
+    """How its body is saved, if it is to be a file: :func:`Download` makes such a request."""
 
     def __post_init__(self) -> None:
         given: tuple[object, Any] = (self.url, self.callback)  # Any: users may give more than the fields keep
@@ -64,7 +68,7 @@ class Request(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
             _set(self, "meta", plain(_mapping(self.meta, "meta"), "meta"))
         if self.priority or type(self.priority) is not int or type(self.unique) is not bool or self.session != "":
             self._check_rest()
-        if self.body is not None or self.json is not None or self.form is not None:
+        if self.body is not None or self.json is not None or self.form is not None or self.download is not None:
             self._check_payload()
 
     def _check_rest(self) -> None:
@@ -91,10 +95,53 @@ class Request(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
             _set(self, "json", plain(self.json, "json"))
         if self.form is not None:
             _set(self, "form", _texts(self.form, "form"))
+        if self.download is not None:
+            self._check_download(self.download)
+
+    def _check_download(self, spec: object) -> None:
+        if not isinstance(spec, DownloadSpec):
+            raise TypeError(
+                f"download is a DownloadSpec, not {_article(spec)}: Download(url, ...) makes such a request"
+            )
+        if self.method == "HEAD":
+            raise ValueError("a HEAD has no body to be saved")
 
     def replace(self, **changes: Any) -> Request:  # Any: the fields' own types differ
         """A copy with some fields changed."""
         return msgspec.structs.replace(self, **changes)
+
+
+def Download(  # noqa: N802 - it reads as the Request that it gives
+    url: str,
+    callback: str | Callable[..., Any] | None = None,
+    *,
+    to: str = "",
+    max_bytes: int | None = None,
+    types: Iterable[str] = (),
+    fields: Mapping[str, Any] | None = None,
+    referrer: str = "",
+    **request_fields: Any,  # Any: the fields of Request
+) -> Request:
+    """A request whose body is saved as a file: never in memory as a whole, taken up again where it broke off, and whole
+    when its callback gets it.
+
+    :param callback: gets a page with ``page.saved``; ``parse_download``, where none is named, makes the record of it
+    :param to: where it goes below the folder ``downloads``: ``{host}/{name}``. There are ``{name}``, ``{stem}``,
+        ``{ext}`` (with its dot), ``{host}``, ``{sha256}``, ``{spider}`` and those of *fields*; by default it is
+        named by its content
+    :param max_bytes: instead of the setting ``max_download``
+    :param types: the media types that are wanted, as ``["application/pdf", "image/*"]``; by default any
+    :param fields: what the record has beside what is known of the file: plain data
+    :raises ValueError: *to* names what there is not, or another of these cannot be
+    """
+    spec = DownloadSpec(
+        _text(str(to), "to"),
+        max_bytes,
+        (types,) if isinstance(types, str) else tuple(types),
+        plain(_mapping(fields, "fields"), "fields"),
+        _text(referrer, "referrer"),
+    )
+    return Request(url, callback_name(callback or "parse_download"), download=spec, **request_fields)
 
 
 class Entry(msgspec.Struct, gc=False):

@@ -8,6 +8,8 @@ from typing import TypeAlias
 import msgspec
 from multidict import CIMultiDict
 
+from crawler.download import Saved
+
 Headers: TypeAlias = CIMultiDict[str]
 """Case-insensitive, and a name may stand several times: ``headers.get(name)``, ``headers.getall(name)``."""
 
@@ -27,6 +29,9 @@ class Response(msgspec.Struct, frozen=True, gc=False):
     """Empty if it came over the network as a whole. ``fresh`` or ``replayed``: out of the cache, nobody was asked;
     ``revalidated``: the server said that the cache's copy still holds. ``stale``: the server failed, and had said that
     the copy may then be used."""
+    saved: Saved | None = None
+    """Of a download: the file that the body went to. ``body`` is empty then, ``elapsed`` the time to the headers, and
+    ``status`` 200 where the rest of a file was fetched."""
 
     @property
     def was_sent(self) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Container, Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
-from crawler.errors import NoFetchHere, UsageError
+from crawler.errors import NoFetchHere, SpiderError, UsageError
 from crawler.http.credentials import without_secret
 from crawler.outcome import Failure
 from crawler.parse.page import Page
@@ -169,6 +169,23 @@ class Spider:
         named = RobotsTxt(page.body if page.status < 400 else b"", "").sitemaps or ["/sitemap.xml"]
         session = page.request.session
         return [Request(url, "parse_sitemap", session=session) for url in Base(page.url).join_all(named)]
+
+    def parse_download(self, page: Page) -> Any:  # Any: as parse
+        """The callback of downloads: the record of a file, with the ``fields`` of its :func:`~crawler.Download`."""
+        saved, spec = page.saved, page.request.download
+        if saved is None or spec is None:
+            raise SpiderError(
+                "parse_download is the callback of downloads: yield Download(url), or page.download(link)"
+            )
+        return {
+            "url": page.url,
+            "path": saved.path,
+            "bytes": saved.bytes,
+            "sha256": saved.sha256,
+            "media_type": saved.media_type,
+            "referrer": spec.referrer or None,
+            **spec.fields,
+        }
 
     def opened(self) -> Any:  # Any: a plain function or a coroutine
         """Called before the first request. If it raises, nothing is fetched."""

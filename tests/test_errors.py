@@ -77,6 +77,7 @@ def test_only_what_may_pass_is_tried_again() -> None:
         "ConnectFailed",
         "DNSFailed",
         "Disconnected",
+        "DownloadChanged",
         "FetchTimeout",
         "ProxyFailed",
         "TruncatedBody",

@@ -202,6 +202,7 @@ class Console:
             f"({stats.pages / max(stats.seconds, 1e-6):.1f} pages/s, {bytes_in_words(stats.bytes)})"
         )
         self._say_datasets(outputs[:-1], stats.items)
+        self._say_files(stats)
         if stats.cached:
             self._say(f"  cached    {count(stats.cached, 'answer')} out of the HTTP cache")
         self._say_filled(stats)
@@ -229,6 +230,13 @@ class Console:
             if comparison is not None and isinstance(output, Dataset):
                 found = _changes(output.changes) if output.changes is not None else "not compared: it is not complete"
                 self._say(f"  changes   {_shown(str(comparison.changes))} ({found})")
+
+    def _say_files(self, stats: Stats) -> None:
+        if not stats.files:
+            return
+        same = f" ({stats.file_duplicates:,} had the same content)" if stats.file_duplicates else ""
+        where = f"{bytes_in_words(stats.file_bytes)} in {_shown(stats.downloads)}/{same}"
+        self._say(f"  files     {count(stats.files, 'file')}, {where}")
 
     def _say_rejects(self, stats: Stats, rejects: Output) -> None:
         for step, times in stats.dropped.most_common():

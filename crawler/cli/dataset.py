@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -157,7 +157,7 @@ def _origin(manifest: Manifest) -> Iterator[tuple[str, str]]:
     for label, text in (("job", manifest.job), ("compared", manifest.compared_with or "")):
         if text:
             yield label, text
-    for label, table in (("args", manifest.args), ("settings", manifest.settings)):
+    for label, table in (("args", manifest.args), ("settings", _of_its_own(manifest.settings))):
         if table:
             yield label, ", ".join(f"{name}={_brief(value)}" for name, value in table.items())
     for name, known in manifest.types.items():
@@ -239,6 +239,22 @@ def _extent(column: Column) -> str:
 def _between(extent: Range) -> str:
     least, most = f"{extent.least:.10g}", f"{extent.most:.10g}"
     return least if least == most else f"{least} .. {most}"
+
+
+def _of_its_own(settings: Mapping[str, Any]) -> dict[str, Any]:  # Any: JSON
+    """Those that are not as they are without anybody's wish."""
+    from crawler.config import SETTINGS  # the rest of the command needs none
+
+    return {
+        name: value
+        for name, value in settings.items()
+        if name not in SETTINGS or _plain(SETTINGS[name].default) != value
+    }
+
+
+def _plain(value: Any) -> Any:  # Any: a setting's default
+    """As JSON gives it back."""
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def _brief(value: Any) -> str:  # Any: whatever JSON holds

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Container
 from typing import Any
 
+from crawler.engine.harvest import is_cancellation
 from crawler.engine.hosts import Hosts
 from crawler.engine.stages import EngineOptions, Stages
 from crawler.engine.visit import Visit, why_not_there
@@ -52,7 +53,7 @@ class Inner:
 class Turn:
     """What a callback may do while it runs, beside giving items and requests."""
 
-    __slots__ = ("_count", "_entry", "_inner", "_is_over", "_page", "_sent")
+    __slots__ = ("_count", "_entry", "_inner", "_is_over", "_page", "_sent", "_task", "others")
 
     def __init__(self, inner: Inner, entry: Entry | None, page: Page | None = None, *, sent: bool = True) -> None:
         """
@@ -64,32 +65,60 @@ class Turn:
         self._entry = entry
         self._page = page
         self._sent = sent
+        self._task = asyncio.current_task()
         self._count = 0
         self._is_over = False
+        self.others: set[asyncio.Task[Page]] = set()
+        """Fetches for tasks that the callback has started, as ``asyncio.gather()`` does. They are owned here: when one of
+        them fails, and the callback with it, nobody else would end the rest."""
 
     def step_aside(self) -> None:
         """The callback is going to wait for something else than its host."""
         if self._entry is not None:
             self._inner.frontier.step_aside(self._entry, sent=self._sent)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the callback has ended, perhaps while something was awaited."""
+        return self._is_over
+
     def end(self) -> None:
         """It has ended: a task that it has left behind must not fetch."""
         self._is_over = True
+        self._page = None  # whatever was started meanwhile has this in its context, and would keep the page's body
+
+    async def end_others(self) -> None:
+        """End what is fetched for tasks that were left behind."""
+        for task in self.others:
+            task.cancel()
+        await asyncio.wait(self.others)
 
     async def fetch(self, wanted: Request | str, statuses: Container[int], fields: dict[str, Any]) -> Page:
         """As :meth:`crawler.Spider.fetch`."""
         request = self._request(wanted, fields)
         if self._is_over:
-            raise NoFetchHere(
-                f"self.fetch({request.url!r}) by a task whose callback has ended: await it in the callback"
-            )
+            raise self._too_late(request)
         self._count += 1
         if self._count > _MOST:
             raise NoFetchHere(
                 f"more than {_MOST:,} fetches in one callback: yield Requests instead, which are kept and go on after a crash"
             )
         self.step_aside()
-        return await self._inner.page(request, self._entry, statuses)
+        fetching = self._inner.page(request, self._entry, statuses)
+        if asyncio.current_task() is self._task:
+            return await fetching
+        task = asyncio.create_task(fetching)
+        self.others.add(task)
+        task.add_done_callback(self.others.discard)
+        try:
+            return await task
+        except asyncio.CancelledError as error:
+            if self.is_over and not is_cancellation(error):
+                raise self._too_late(request) from None
+            raise
+
+    def _too_late(self, request: Request) -> NoFetchHere:
+        return NoFetchHere(f"self.fetch({request.url!r}) by a task whose callback has ended: await it in the callback")
 
     def _request(self, wanted: Request | str, fields: dict[str, Any]) -> Request:
         if isinstance(wanted, Request):

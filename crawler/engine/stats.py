@@ -8,6 +8,7 @@ from time import monotonic
 
 import msgspec
 
+from crawler.download import Saved
 from crawler.outcome import Failure, Filled, Tally
 from crawler.request import legible
 
@@ -16,7 +17,17 @@ _EXAMPLES = 3
 _EXAMPLE_LENGTH = 300
 _TRAPS = 1_000
 """Endless kinds of pages whose names are kept."""
-_SHARED = ("requests", "cached", "bytes", "retries", "redirects", "duplicates")
+_SHARED = (
+    "requests",
+    "cached",
+    "bytes",
+    "retries",
+    "redirects",
+    "duplicates",
+    "files",
+    "file_bytes",
+    "file_duplicates",
+)
 
 
 class Stats(msgspec.Struct):
@@ -42,6 +53,14 @@ class Stats(msgspec.Struct):
     redirects: int = 0
     duplicates: int = 0
     """Links to URLs that were known already."""
+    files: int = 0
+    """Downloads that were saved, those included whose file was there already."""
+    file_bytes: int = 0
+    """Of the files that were not."""
+    file_duplicates: int = 0
+    """Downloads whose file was there already, with the same content."""
+    downloads: str = ""
+    """The folder that they are in."""
     callback_errors: int = 0
     failures: Counter[str] = msgspec.field(default_factory=Counter)
     """URLs given up, by reason."""
@@ -101,6 +120,12 @@ class Stats(msgspec.Struct):
         examples = self.examples.setdefault(failure.reason, [])
         if len(examples) < _EXAMPLES:
             examples.append(failure)
+
+    def save(self, saved: Saved) -> None:
+        self.files += 1
+        self.file_duplicates += saved.is_duplicate
+        self.file_bytes += 0 if saved.is_duplicate else saved.bytes
+        self.bytes += saved.received
 
     def skip(self, reason: str, url: str) -> None:
         self.skipped[reason] += 1

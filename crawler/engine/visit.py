@@ -98,6 +98,8 @@ class Visit(ABC):
         if response.cached:
             return await self._receive_stored(entry, response)
         self._stats.bytes += len(response.body)
+        if response.saved is not None:
+            self._stats.save(response.saved)
         return await self._receive(entry, response)
 
     async def _receive_stored(self, entry: Entry, response: Response) -> Outcome | None:

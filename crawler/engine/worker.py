@@ -16,7 +16,7 @@ from crawler.engine.stages import EngineOptions, Stages
 from crawler.engine.steps import steps_of
 from crawler.engine.visit import Visit, why_not_there
 from crawler.engine.watchdog import Watchdog
-from crawler.errors import PageTooHeavy, ParseProcessError, StoreError
+from crawler.errors import PageTooHeavy, ParseProcessError, SinkError, StoreError
 from crawler.frontier.frontier import Admission
 from crawler.outcome import Failure, Outcome, Record, Verdict
 from crawler.parse.page import Page
@@ -73,7 +73,7 @@ class Worker(Visit):
                 reason = frontier.leaves_out(entry)
                 outcome = self._skip(entry, reason) if reason else await self._visit(entry)
             except (Exception, asyncio.CancelledError) as error:
-                if is_cancellation(error) or isinstance(error, StoreError):
+                if is_cancellation(error) or isinstance(error, (SinkError, StoreError)):
                     raise  # the page waits on
                 # a defect of this program costs its page, not the crawl
                 outcome = await self._defect(entry, error)
@@ -159,6 +159,8 @@ class Worker(Visit):
                     harvest.forbids_following = page.forbids_following
         finally:
             turn.end()
+            if turn.others:
+                await turn.end_others()
         return harvest
 
     def let_start_fetch(self) -> None:
@@ -183,7 +185,7 @@ class Worker(Visit):
 
     def _look_for_traps(self, entry: Entry, response: Response, harvest: Harvest) -> None:
         """A kind of pages that goes on and on, and brings nothing new, is told of when it is left alone."""
-        if entry.request.callback in LISTINGS:
+        if entry.request.callback in LISTINGS or response.saved is not None:
             return
         kind = self._frontier.saw(entry, response.body, has_items=bool(harvest.records))
         if kind is None:
@@ -255,6 +257,8 @@ class Worker(Visit):
             harvest = Harvest()
         finally:
             turn.end()
+            if turn.others:
+                await turn.end_others()
         outcome = await self._finished(entry, harvest, self._within_limit(harvest.records))
         outcome.verdict, outcome.failure, outcome.sent = Verdict.FAILED, failure, sent
         return outcome

@@ -6,6 +6,7 @@ Rule 1: all of it is made of files that are whole, and made anew by a resume: a 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,8 @@ from crawler.export.spool import spool_of
 from crawler.export.template import Template, escaped
 from crawler.export.types import ItemTypes, keys_of
 from crawler.outcome import Ending, Record
+
+log = logging.getLogger("crawler")
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -96,7 +99,14 @@ class Dataset:
         return await self._sink.open(position)
 
     async def append(self, records: Sequence[Record]) -> int:
-        await self._types.note(records)
+        for name in await self._types.note(records):
+            if self._types.known[name].key and not self.is_made:
+                log.warning(
+                    "%s grows with each item, so that items of %s with the same key stay: define the class, or import it, "
+                    "in the module of the spider",
+                    self.name,
+                    name,
+                )
         return await self._sink.append(records)
 
     async def finish(self, ending: Ending) -> None:
@@ -118,18 +128,26 @@ class Dataset:
         if self.comparison is not None and ending.reason == "complete":
             self.changes = self._compare(self.comparison)
         if self._provenance is not None:
-            manifest = describe(self.files, self._told(self._provenance, ending), folder=self.manifest.parent)
-            self.items = manifest.items
-            self._remove_stale()
-            write(manifest, self.manifest, syncs=self._syncs)
+            self._describe(self._told(self._provenance, ending))
         if self.remote is not None:
             self._upload(self.remote)
 
+    def _describe(self, provenance: Provenance) -> None:
+        try:
+            manifest = describe(self.files, provenance, folder=self.manifest.parent)
+        except OutputError as error:  # what was there before the crawl may be anything
+            log.warning("%s has no manifest: %s", self.name, error)
+            return
+        self.items = manifest.items
+        self._remove_stale()
+        write(manifest, self.manifest, syncs=self._syncs)
+
     def _told(self, provenance: Provenance, ending: Ending) -> Provenance:
         """*provenance*, with what is only known at the end."""
+        earlier = self._listed.types if self._listed is not None and self._mode == "append" else {}
         return msgspec.structs.replace(
             provenance,
-            types=self._types.known,
+            types={**earlier, **self._types.known},
             ended=datetime.fromtimestamp(ending.at, UTC).isoformat(timespec="seconds"),
             reason=ending.reason,
             compared_with=str(self.comparison.old) if self.changes is not None and self.comparison else None,
@@ -178,7 +196,7 @@ class Dataset:
 
     def _upload(self, folder: str) -> None:
         root = self.manifest.parent
-        for path in (*self.files, *([self.manifest] if self._provenance is not None else [])):
+        for path in (*self.files, *([self.manifest] if self.manifest.exists() else [])):
             Remote.parse(f"{folder}/{path.relative_to(root).as_posix()}", os.environ).upload(path)
         shutil.rmtree(root, ignore_errors=True)
 
@@ -208,13 +226,13 @@ def blueprint_of(name: str, options: ExportOptions, job: Path | None) -> Bluepri
     :param name: as :func:`whole_name` gives it
     """
     spool = spool_of(name, job)
-    local = name
+    local = min(name, os.path.relpath(name).replace(os.sep, "/"), key=len)  # as people see it in messages
     if is_remote(name):
         local = f"{escaped(str(spool.with_suffix('.remote')))}/{name[len(folder_of(name)) + 1 :]}"
     output = Template(local)
     return Blueprint(
         output,
-        format_of(name),
+        format_of(local if not is_remote(name) else name),
         spool,
         syncs=options.durability == "power",
         is_safe=options.csv_safe,

@@ -47,8 +47,8 @@ class ItemTypes:
         """The JSON Schema of the type *name*, if it is known."""
         return self.known[name].schema or None if name in self.known else None
 
-    async def note(self, records: Sequence[Record]) -> None:
-        """Take in the types of *records*, before they are written.
+    async def note(self, records: Sequence[Record]) -> list[str]:
+        """Take in the types of *records*, before they are written. The names of those that are new.
 
         :raises SinkError: they cannot be written down
         """
@@ -61,6 +61,7 @@ class ItemTypes:
             )
         if new and self._file is not None:
             await asyncio.to_thread(self._save, self._file)
+        return [item_type.__name__ for item_type in new if item_type is not None]
 
     def _save(self, file: Path) -> None:
         new = file.with_name(f"new-{file.name}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from crawler.errors import FetchError
+from crawler.errors import FetchError, InvalidRequest
+from crawler.fetch.download import Downloads
 from crawler.request import Request
 from crawler.response import Cookie, Response, headers_of
 from crawler.urls.url import address
@@ -17,13 +18,15 @@ class CannedFetcher:
     """Answers each URL with what *answers* holds: a body (status 200, HTML), a Response, or a FetchError to raise.
 
     A URL that is not there gets a 404. ``requests`` lists what was asked, in order. It may serve
-    one crawl after the other.
+    one crawl after the other. Downloads are saved as in any crawl: the setting ``downloads`` says where.
     """
 
     def __init__(self, answers: Mapping[str, Canned]) -> None:
         self._answers = {_key(url): answer for url, answer in answers.items()}
         self.requests: list[Request] = []
         self.is_closed = False
+        self.downloads: Downloads | None = None
+        """Where files are saved. A crawl sets it."""
 
     async def fetch(
         self, request: Request, on_sent: Callable[[], None] | None = None, inside: bool = False
@@ -32,6 +35,14 @@ class CannedFetcher:
         self.requests.append(request)
         if on_sent is not None:
             on_sent()
+        response = self._response(request)
+        if request.download is None:
+            return response
+        if self.downloads is None:
+            raise InvalidRequest(request.url, "a download needs a folder: fetcher.downloads = Downloads(...)")
+        return await self.downloads.keep(request, response)
+
+    def _response(self, request: Request) -> Response:
         answer = self._answers.get(_key(request.url))
         if answer is None:
             return Response(request.url, 404, headers_of(_HTML))
@@ -53,6 +64,8 @@ class CannedFetcher:
 
     async def close(self) -> None:
         self.is_closed = True
+        if self.downloads is not None:
+            await self.downloads.close()
 
 
 def _key(url: str) -> str:

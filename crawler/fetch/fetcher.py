@@ -37,6 +37,15 @@ class FetchOptions:
             description="bytes of large bodies held at once, over all hosts: past it they wait (192 MiB, six of the largest)",
         ),
     ] = 192 * MiB
+    downloads: Annotated[
+        str, Meta(min_length=1, description="the folder of downloads, seen from the project's; made when there is one")
+    ] = "downloads"
+    max_download: Annotated[
+        int, Meta(ge=1, description="bytes of a file past which its download is given up (1 GiB)")
+    ] = 1024 * MiB
+    download_timeout: Annotated[
+        float, Meta(gt=0, description="seconds for one download as a whole: an hour, 300 kB/s for the longest file")
+    ] = 3600.0
     user_agent: Annotated[
         str, Meta(min_length=1, description="who asks; robots.txt knows us by the word before the first slash")
     ] = USER_AGENT
@@ -80,6 +89,8 @@ PER_HOST = (
     "connect_timeout",
     "read_timeout",
     "max_body",
+    "max_download",
+    "download_timeout",
     "user_agent",
     "contact",
     "headers",

@@ -17,15 +17,17 @@ from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, 
 from multidict import CIMultiDict
 from yarl import URL
 
-from crawler.errors import FetchError
+from crawler.errors import FetchError, InvalidRequest, SinkError
 from crawler.fetch.body import drain, read_body, read_head
 from crawler.fetch.deadline import Deadline
+from crawler.fetch.download import Downloads, Saving
 from crawler.fetch.fetcher import FetchOptions
 from crawler.fetch.jar import Jar
 from crawler.fetch.octets import OctetRequest
 from crawler.fetch.resolve import Resolver
 from crawler.fetch.room import Room
 from crawler.fetch.route import Routes
+from crawler.fetch.save import save_body
 from crawler.fetch.wire import HEAD_LIMIT, HEADERS_LIMIT, install
 from crawler.http.addresses import read_private_hosts
 from crawler.http.credentials import check_fields, without_proxy_secret
@@ -43,21 +45,26 @@ class HttpFetcher:
         hosts: Mapping[str, Mapping[str, Any]] | None = None,
         resolver: Resolver | None = None,
         room: Room | None = None,
+        downloads: Downloads | None = None,
     ) -> None:  # Any: values of several fields, checked by the configuration
         """
         :param hosts: the options that differ for some hosts: those of ``PER_HOST``
         :param resolver: for tests: one with answers of its own
         :param room: what the bodies of all who fetch take of memory, which they give back; None bounds nothing
+        :param downloads: where files are saved; without it no request may ask for that
         :raises ConfigError: a file, a proxy or a secret that the options name cannot be used
         """
         permitted = read_private_hosts(options.allow_private_hosts)
         self._routes = Routes(Overrides(options, hosts), _open, permitted, resolver)
         self._jar = Jar(options.cookies)
         self._room = room
+        self._downloads = downloads
 
     def fetch(
         self, request: Request, on_sent: Callable[[], None] | None = None, inside: bool = False
     ) -> Coroutine[Any, Any, Response]:  # Any: what a coroutine gives and takes on its way
+        if request.download is not None:
+            return self._save(request, on_sent, inside)
         return self._fetch(request, on_sent, inside, None)  # handed on: a coroutine more would cost each page a frame
 
     def fetch_head(
@@ -66,17 +73,35 @@ class HttpFetcher:
         """Like :meth:`fetch`; of a body with more than *limit* bytes there are the first *limit*."""
         return self._fetch(request, on_sent, inside, limit)
 
+    async def _save(self, request: Request, on_sent: Callable[[], None] | None, inside: bool) -> Response:
+        if self._downloads is None:
+            raise InvalidRequest(request.url, "a download needs a folder, and this fetcher has none: downloads=...")
+        saving = await self._downloads.open(request)
+        try:
+            return await self._fetch(request, on_sent, inside, None, saving)
+        finally:
+            await saving.close()
+
     async def _fetch(
-        self, request: Request, on_sent: Callable[[], None] | None, inside: bool, head: int | None
+        self,
+        request: Request,
+        on_sent: Callable[[], None] | None,
+        inside: bool,
+        head: int | None,
+        saving: Saving | None = None,
     ) -> Response:
         route = self._routes.of(request, inside)
         session = route.session if on_sent is None else route.traced
         options = route.options
         begun = perf_counter()
-        deadline = Deadline(options.timeout, options.connect_timeout + options.read_timeout)
+        total = options.timeout if saving is None else options.download_timeout
+        deadline = Deadline(total, options.connect_timeout + options.read_timeout)
+        saved, elapsed = None, 0.0
         try:
             with deadline:
                 extra = _payload(request)
+                if saving is not None:
+                    extra["headers"] = _merged(saving.headers, extra.get("headers", {}))
                 if cookies := self._jar.header(request, route.written(request)):
                     extra["headers"] = _merged(extra.get("headers", {}), {"Cookie": cookies})
                 answer = await session.request(
@@ -93,16 +118,22 @@ class HttpFetcher:
                     self._jar.take(request, headers)
                     if 300 <= answer.status < 400:
                         body = await drain(answer)
+                    elif saving is not None and (answer.status < 300 or answer.status == 416):
+                        elapsed = perf_counter() - begun
+                        saved, body = await save_body(answer, request.url, saving, options.max_download, deadline), b""
                     elif head is not None:
                         body = await read_head(answer, request.url, head)
                     else:
                         body = await read_body(answer, request.url, options.max_body, self._room, deadline)
                 finally:
                     answer.close()  # nothing happens if the body was read to its end: the connection went back then
-        except FetchError:
+        except (FetchError, SinkError):
             raise
         except Exception as error:  # whatever the library raises has a name of ours: Rule 1
             raise route.failed(error, request.url, begun) from error
+        if saved is not None:
+            status = 200 if answer.status == 206 else answer.status
+            return Response(request.url, status, headers, b"", elapsed, saved=saved)
         return Response(request.url, answer.status, headers, body, perf_counter() - begun - deadline.waited)
 
     def new_cookies(self) -> list[Cookie]:
@@ -115,6 +146,8 @@ class HttpFetcher:
         return self._routes.address_of(hostname)
 
     async def close(self) -> None:
+        if self._downloads is not None:
+            await self._downloads.close()
         await self._routes.close()
         await asyncio.sleep(0)  # lets the transports notice that they were closed
 

@@ -59,9 +59,21 @@ def install(connector: TCPConnector) -> None:
     """Let every connection of *connector* read answers as this module says.
 
     The library has no documented place for it: ``_factory`` makes the protocol of each connection, whose ``_parser``,
-    ``_tail``, ``_loop`` and ``_reading_paused`` are used here. A test tells if a new version of the library has them no more.
+    ``_tail``, ``_loop`` and ``_reading_paused`` are used here, and ``_exception`` in :func:`come_before`. A test tells if a new version of the library has them no more.
     """
     connector._factory = partial(Protocol, loop=connector._loop)  # type: ignore[assignment]  # noqa: SLF001 - see above
+
+
+def come_before(content: StreamReader) -> bytes:
+    """What had come of a body before the error that reading it raises: the library keeps it, and gives the error first."""
+    error: Any = getattr(content, "_exception", None)  # Any: the library sets it to what it likes
+    if error is None:
+        return b""
+    content._exception = None  # noqa: SLF001 - see install()
+    try:
+        return content.read_nowait()
+    finally:
+        content._exception = error  # noqa: SLF001
 
 
 class Protocol(ResponseHandler):

@@ -74,9 +74,9 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
 
 def takes_part(request: Request) -> bool:
     """Whether a cache has anything to say about *request*: no other method than GET and HEAD, no body, no part of a
-    page, and no conditions of its own, to which the answer belongs to whoever made them.
+    page, and no conditions of its own, to which the answer belongs to whoever made them. A download is a file already.
     """
-    if request.method not in KEPT_METHODS:
+    if request.method not in KEPT_METHODS or request.download is not None:
         return False
     if request.body is not None or request.json is not None or request.form is not None:
         return False

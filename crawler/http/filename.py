@@ -47,6 +47,10 @@ _DEVICE = re.compile(r"(?:con|prn|aux|nul|clock\$|conin\$|conout\$|(?:com|lpt)[0
 """Names that Windows opens as a device, whatever ending they have. The superscripts count there."""
 _COMPOUND = re.compile(r"\.(?:tar|warc)\.[a-z0-9]{1,5}$", re.IGNORECASE)
 
+_PLAIN_ENDING = re.compile(r"(?<=[^.])\.[a-z0-9]{1,10}$", re.IGNORECASE)
+_VAGUE = frozenset({".txt", ".xml", ".zip", ".gz", ".json"})
+"""Endings of types that cover others: an EPUB may come as application/zip, and any text as text/plain."""
+
 ENDINGS: dict[str, str] = {
     "text/html": ".html",
     "application/xhtml+xml": ".xhtml",
@@ -130,6 +134,15 @@ def clean(name: str) -> str:
     if _DEVICE.fullmatch(name.partition(".")[0].rstrip(" ")):
         name = "_" + _cut(name, LONGEST - 1)
     return name
+
+
+def ending(name: str, media_type: str) -> str:
+    """What a file is called after the last dot, dot included: by its media type, or by *name* where that says more than
+    a type that servers give to anything. Empty if nothing is known; else lower case letters and digits.
+    """
+    known = _ending_of(media_type)
+    found = (_COMPOUND.search(name) or _PLAIN_ENDING.search(name)) if not known or known in _VAGUE else None
+    return found[0].lower() if found else known
 
 
 def is_plain(name: str) -> bool:

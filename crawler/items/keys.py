@@ -73,9 +73,9 @@ def key_named(name: str, fields: Sequence[str], keep: Keep) -> Key:
     return Key(tuple(fields), keep, b"%s\0[" % name.encode(), msgspec.json.Decoder(reader))
 
 
-def has_keyed_types() -> bool:
-    """Whether there is any Item class with a key."""
-    return len(_KEYED) > 0
+def keyed_types() -> list[type]:
+    """The Item classes with a key that there are in this process."""
+    return list(_KEYED)
 
 
 def key_fields(item_type: type) -> tuple[str, ...]:

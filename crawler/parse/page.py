@@ -35,11 +35,12 @@ from crawler.parse.select import Node, Selection, address_of, hrefs, outermost, 
 from crawler.parse.weigh import is_bearable, is_light
 from crawler.parse.words import words_of_metas
 from crawler.politeness.robots_tag import directives
-from crawler.request import Request, callback_name
+from crawler.request import Download, Request, callback_name
 from crawler.response import Headers, Response, headers_of
 from crawler.urls.url import Base
 
 if TYPE_CHECKING:
+    from crawler.download import Saved
     from crawler.parse import opengraph
     from crawler.parse.article import Article
     from crawler.parse.feed import Feed
@@ -138,6 +139,11 @@ class Page:
     def meta(self) -> dict[str, Any]:
         """What the request brought along."""
         return self.request.meta
+
+    @property
+    def saved(self) -> Saved | None:
+        """Of a download: the file that was saved, as ``path``, ``bytes``, ``sha256`` ...; ``body`` is empty then."""
+        return self.response.saved
 
     @property
     def content_type(self) -> str:
@@ -301,6 +307,21 @@ class Page:
         fields = self._in_session(request_fields)
         return [Request(url, name, **fields) for url in urls]
 
+    def download(
+        self,
+        href: str | Node | Selection,
+        callback: str | Callable[..., Any] | None = None,
+        **fields: Any,  # Any: what Download and Request take
+    ) -> Request:
+        """A :func:`~crawler.Download` of a link, joined as :meth:`follow` does; the record says that it was found here.
+
+        :raises ValueError: there is no address in it
+        """
+        address = address_of(href)
+        if address is None:
+            raise ValueError(f"{href!r} has no address to download from: no href, no src, no text")
+        return Download(self.urljoin(address), callback, **{"referrer": self.url, **self._in_session(fields)})
+
     def links(self, level: Level | None = None, css: str | None = None) -> list[str]:
         """The absolute http(s) URLs that the page holds, without fragments, each once, in the order of the document.
 
@@ -341,7 +362,7 @@ class Page:
         http(s) URL.
         """
         headers = self.response.headers
-        if "Refresh" not in headers and not self._may_say(b"refresh"):
+        if self.response.saved is not None or ("Refresh" not in headers and not self._may_say(b"refresh")):
             return None
         for content in (*headers.getall("Refresh", ()), *self._metas("http-equiv", "refresh")):
             refresh = refresh_of(content)

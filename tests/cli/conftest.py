@@ -65,11 +65,13 @@ class Project:
         return [json.loads(line) for line in (self.root / name).read_text("utf-8").splitlines()]
 
     def files(self) -> set[str]:
-        """Every file in it but those that it began with, and but the state of jobs."""
+        """Every file in it but those that it began with, the state of jobs, and what datasets have beside them."""
         found = {
             file.relative_to(self.root).as_posix()
             for file in self.root.rglob("*")
-            if file.is_file() and not {"__pycache__", ".crawl"} & {*file.parts}
+            if file.is_file()
+            and not {"__pycache__", ".crawl"} & {*file.parts}
+            and not file.name.endswith(".manifest.json")
         }
         return found - {"config.toml", "spiders/books.py"}
 

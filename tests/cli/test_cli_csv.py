@@ -117,7 +117,7 @@ def test_a_pipe_takes_no_table(crawl, varied):
     ended = crawl("varied", "-o", "pipe.csv")
     assert ended.code == USAGE
     assert ended.err == (
-        "crawl: -o pipe.csv: a table is made at the end, of a file; a device or a pipe takes JSON lines\n"
+        "crawl: -o pipe.csv: a .csv is made at the end, of a file; a device or a pipe takes JSON lines\n"
     )
 
 

@@ -8,7 +8,8 @@ def test_the_demo_crawls_the_whole_shop_and_leaves_the_dataset_alone(crawl, tmp_
     ended = crawl("demo")
     assert (ended.code, ended.out) == (0, "")
     [folder] = tmp_path.iterdir()
-    [dataset] = folder.iterdir()
+    dataset, manifest = sorted(folder.iterdir())
+    assert manifest.name == f"{dataset.name}.manifest.json"
     assert folder.name == "datasets"
     assert dataset.read_bytes().count(b"\n") == 240
     assert "a bookshop is open at http://127.0.0.1:" in ended.err

@@ -170,7 +170,7 @@ def test_what_cannot_be_together_is_refused(crawl, project, options, said):
 
 
 def test_the_memory_store_leaves_nothing_but_the_dataset(crawl, project):
-    assert crawl("books", "-o", "a.jsonl", "--set", "store=memory").code == COMPLETE
+    assert crawl("books", "-o", "a.jsonl", "--set", "store=memory", "--set", "manifest=false").code == COMPLETE
     assert sorted(path.name for path in project.root.iterdir()) == ["a.jsonl", "config.toml", "spiders"]
 
 

@@ -195,7 +195,7 @@ def test_the_project_is_found_from_a_folder_below(crawl, project, monkeypatch):
     below.mkdir(parents=True)
     monkeypatch.chdir(below)
     assert crawl("books", "-q").code == 0
-    [dataset] = (project.root / "datasets").iterdir()
+    [dataset] = (project.root / "datasets").glob("*.jsonl")
     assert crawl("books", "-q", "-o", "here.jsonl").code == 0
     assert (below / "here.jsonl").read_bytes().count(b"\n") == dataset.read_bytes().count(b"\n") == 20
 

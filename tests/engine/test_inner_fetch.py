@@ -514,6 +514,32 @@ async def test_a_task_that_outlives_its_callback_cannot_fetch() -> None:
         await left[0]
 
 
+async def test_what_is_fetched_beside_one_that_fails_ends_with_the_callback() -> None:
+    left: list[asyncio.Task[Any]] = []
+
+    async def hangs(request: Request) -> Response:
+        await asyncio.Event().wait()
+        raise AssertionError("it never comes")
+
+    class Gathers(Spider):
+        start_urls = [f"{SITE}/", f"{SITE}/last"]
+
+        async def parse(self, page: Any) -> Any:
+            if page.url.endswith("last"):
+                return {"url": page.url}
+            left.append(asyncio.create_task(self.fetch("/hangs")))
+            return await asyncio.gather(self.fetch("/hangs"), self.fetch("/hangs"), self.fetch("/gone"))
+
+    answers: dict[str, Any] = {f"{SITE}/": "", f"{SITE}/last": "", f"{SITE}/hangs": hangs}
+    fetcher = Scripted(answers)
+    async with asyncio.timeout(10):
+        run = await crawled(Gathers, fetcher, concurrency=8)
+
+    assert (run.items, run.failures, fetcher.in_flight) == ([{"url": f"{SITE}/last"}], {"callback_error": 1}, 0)
+    with pytest.raises(NoFetchHere, match="await it in the callback"):
+        await left[0]
+
+
 async def test_one_callback_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inner, "_MOST", 3)
 

@@ -110,6 +110,7 @@ CALLS = {
         {
             "fetch/resolve.py:_has_ipv6": "asks whether this machine has ::1; it neither listens nor connects",
             "assemble.py": "Signature.bind, of the spider's own constructor",
+            "engine/steps.py": "Signature.bind, of the spider's own steps",
         },
     ),
     "a session": Rule(
