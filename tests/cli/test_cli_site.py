@@ -55,6 +55,27 @@ def test_every_page_is_an_item(crawl, project, site):
     assert {item["url"].removeprefix(site): item["depth"] for item in ended.items}["list/2"] == 2
 
 
+def test_what_is_no_html_is_kept_without_a_text(crawl, project, door):
+    [item] = crawl(f"{door}file.json", "-o", "-").items
+    assert item == {
+        "url": f"{door}file.json",
+        "status": 200,
+        "title": None,
+        "description": None,
+        "text": None,
+        "links": [],
+        "depth": 0,
+    }
+
+
+def test_the_jobs_of_two_sites_do_not_meet(crawl, project, site, serve):
+    other = serve({"/": "<title>Other</title>"})
+    assert crawl(site, "-o", "a.jsonl", "--max-pages", "1").code == 3
+    assert crawl(other, "-o", "b.jsonl").code == 0
+    assert crawl(site, "--resume").code == 0
+    assert (len(project.lines("a.jsonl")), len(project.lines("b.jsonl"))) == (6, 1)
+
+
 def test_without_an_output_the_dataset_has_the_host_s_name(crawl, project, site):
     assert crawl(site).code == 0
     [dataset] = (project.root / "datasets").glob("*.jsonl")
@@ -240,7 +261,7 @@ class Door(BaseHTTPRequestHandler):
 
     def _answer(self, text: str) -> None:
         self.send_response(200)
-        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Type", "application/json" if self.path.endswith(".json") else "text/html")
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text.encode())
