@@ -230,7 +230,7 @@ def _no_such(name: str, known: list[str], folders: Sequence[Path], other_words: 
 def _as_site(name: str) -> str:
     """The address that *name* may be without its scheme, as ``example.com``, ``localhost:8000``; empty if it is none."""
     host = name.partition("/")[0]
-    is_host = "." in host.strip(".") or re.search(r":\d+$", host) is not None
+    is_host = "." in host.strip(".") or (":" in host and host.rpartition(":")[2].isdigit())
     target = address(f"https://{name}") if is_host and not Path(name).exists() else None
     return target.href if target is not None else ""
 

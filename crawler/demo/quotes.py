@@ -162,7 +162,7 @@ def _about(parts: Mapping[str, str], _: Mapping[str, str], is_member: bool) -> A
 
 def _api(_: Mapping[str, str], query: Mapping[str, str], is_member: bool) -> Answer:
     number = query.get("page", "1")
-    number = number if re.fullmatch(r"\d{1,4}", number) else "1"
+    number = number if number.isdecimal() and len(number) <= 4 else "1"
     tag = query.get("tag") or None
     found = _sheet(_tagged(tag) if tag else quotes(), number)
     body = {

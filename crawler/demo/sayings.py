@@ -8,6 +8,9 @@ from datetime import date
 from functools import cache
 from urllib.parse import quote
 
+_NOT_ASCII_WORDS = re.compile(r"[^A-Za-z0-9]+")
+_NOT_WORDS = re.compile(r"\W+")
+
 
 @dataclass(frozen=True, slots=True)
 class Author:
@@ -23,12 +26,12 @@ class Author:
     def slug(self) -> str:
         """The name as a part of a path: ``J.T. Marrow`` gives ``J-T-Marrow``."""
         plain = unicodedata.normalize("NFKD", self.name).encode("ascii", "ignore").decode()
-        return re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-")
+        return _NOT_ASCII_WORDS.sub("-", plain).strip("-")
 
     @property
     def old_slug(self) -> str:
         """As it was before the site thought of ASCII: ``Zoë-Ångmark``. Some links have it still."""
-        return re.sub(r"\W+", "-", self.name).strip("-")
+        return _NOT_WORDS.sub("-", self.name).strip("-")
 
     @property
     def profile(self) -> str:

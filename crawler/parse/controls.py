@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from crawler.parse.select import Element, Tree
 
+_FLOAT = re.compile(r"-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+"""The HTML Standard, "valid floating-point number"."""
+
 _CONTROLS = "form, input, button, select, textarea"
 _IN_TABLES = frozenset({"table", "thead", "tbody", "tfoot", "tr"})
 _TABLE_WITHIN = 64
@@ -204,7 +207,7 @@ def _sanitized(kind: str, value: str, element: Element) -> str:
 
 
 def _float(text: str) -> float | None:
-    found = re.fullmatch(r"-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", text)
+    found = _FLOAT.fullmatch(text)
     return None if found is None else float(text)
 
 

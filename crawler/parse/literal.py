@@ -27,11 +27,10 @@ _SHOWN = 40
 """Characters of the text that an error shows."""
 
 _BLANK = re.compile(r"(?:[\s\ufeff]++|//[^\n\r\u2028\u2029]*+)++")
-_STRING = {
-    '"': re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"', re.DOTALL),
-    "'": re.compile(r"'([^'\\]*+(?:\\.[^'\\]*+)*+)'", re.DOTALL),
-    "`": re.compile(r"`([^`\\]*+(?:\\.[^`\\]*+)*+)`", re.DOTALL),
-}
+_DOUBLE = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"', re.DOTALL)
+_SINGLE = re.compile(r"'([^'\\]*+(?:\\.[^'\\]*+)*+)'", re.DOTALL)
+_BACKTICK = re.compile(r"`([^`\\]*+(?:\\.[^`\\]*+)*+)`", re.DOTALL)
+_STRING = {'"': _DOUBLE.match, "'": _SINGLE.match, "`": _BACKTICK.match}
 _ESCAPE = re.compile(r"\\(?:u\{([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(\r\n|.))", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "r": "\r", "0": "\0"}
 _ESCAPED |= dict.fromkeys(["\n", "\r", "\r\n", "\u2028", "\u2029"], "")  # a line that goes on
@@ -186,7 +185,7 @@ class Literal:
         return self._call()
 
     def _string(self, quote: str) -> str:
-        found = _STRING[quote].match(self.text, self.at)
+        found = _STRING[quote](self.text, self.at)
         if found is None:
             raise self._error("a string does not end")
         body = found[1]

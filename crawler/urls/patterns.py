@@ -17,6 +17,7 @@ from urllib.parse import quote
 from crawler.errors import UsageError
 
 REGEX = "re:"
+_STARS = re.compile(r"\*{2,}")
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 """What stands in a URL as it is; of a pattern all else is escaped, as a browser does it."""
 _SCHEMES = ("http://", "https://", "*://")
@@ -104,7 +105,7 @@ def _regex(glob: str) -> str:
     It is quick whatever it is matched with, for groups are atomic: what follows a star is taken where it stands first.
     A later place would leave less to what comes after it, so nothing is missed by that.
     """
-    first, *others = re.split(r"\*{2,}", glob)
+    first, *others = _STARS.split(glob)
     if not others:
         return _chunk(first, is_last=True) + r"\Z"
     *middle, last = others
