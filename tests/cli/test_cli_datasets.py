@@ -192,3 +192,29 @@ def test_lines_that_are_no_items_are_added_to_without_a_manifest(crawl: Any, pro
     assert ended.code == COMPLETE
     assert "has no manifest" in ended.err
     assert not (project.root / "a.jsonl.manifest.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (["-o", "out/books.jsonl"], ["-o", "out/books.jsonl", "--set", "rotate_items=5"]),
+        (["-o", "out/{upc}.csv"], ["-o", "out/{upc}.jsonl"]),
+    ],
+)
+def test_a_dataset_whose_manifest_has_the_same_name_is_left_alone(
+    crawl: Any, project: Any, first: list[str], second: list[str]
+) -> None:
+    limits = ["-q", "--set", "max_pages=8"]
+    crawl("shop", *first, *limits)
+    before = {path: path.read_bytes() for path in (project.root / "out").iterdir() if "manifest" not in path.name}
+    crawl("shop", *second, *limits)
+    assert before.items() <= {path: path.read_bytes() for path in (project.root / "out").iterdir()}.items()
+
+
+def test_a_manifest_leads_to_no_file_outside_of_its_folder(crawl: Any, project: Any) -> None:
+    mine = project.write("Book.csv", "abc\n")
+    listed = {"path": "../Book.csv", "bytes": 4, "items": 1, "sha256": ""}
+    told = {"dataset": "x", "format": ".csv", "items": 1, "files": [listed], "fields": {}}
+    project.write("out/dataset.manifest.json", json.dumps(told))
+    crawl("shop", "-o", "out/{category}/{item}.csv", "-q", "--max-pages", "3")
+    assert mine.read_text() == "abc\n"
