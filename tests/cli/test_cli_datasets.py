@@ -197,7 +197,7 @@ def test_lines_that_are_no_items_are_added_to_without_a_manifest(crawl: Any, pro
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        (["-o", "out/books.jsonl"], ["-o", "out/books.jsonl", "--set", "rotate_items=5"]),
+        (["-o", "out/books.jsonl", "--set", "rotate_items=5"], ["-o", "out/books.jsonl"]),
         (["-o", "out/{upc}.csv"], ["-o", "out/{upc}.jsonl"]),
     ],
 )
@@ -205,9 +205,9 @@ def test_a_dataset_whose_manifest_has_the_same_name_is_left_alone(
     crawl: Any, project: Any, first: list[str], second: list[str]
 ) -> None:
     limits = ["-q", "--set", "max_pages=8"]
-    crawl("shop", *first, *limits)
+    assert crawl("shop", *first, *limits).code == LIMIT
     before = {path: path.read_bytes() for path in (project.root / "out").iterdir() if "manifest" not in path.name}
-    crawl("shop", *second, *limits)
+    assert crawl("shop", *second, *limits).code == LIMIT
     assert before.items() <= {path: path.read_bytes() for path in (project.root / "out").iterdir()}.items()
 
 
@@ -218,3 +218,17 @@ def test_a_manifest_leads_to_no_file_outside_of_its_folder(crawl: Any, project: 
     project.write("out/dataset.manifest.json", json.dumps(told))
     crawl("shop", "-o", "out/{category}/{item}.csv", "-q", "--max-pages", "3")
     assert mine.read_text() == "abc\n"
+
+
+def test_a_resume_goes_on_in_the_same_file_whatever_is_set_of_rotation(crawl: Any, project: Any) -> None:
+    project.write(
+        "spiders/plain.py",
+        "from crawler import Spider\n\nclass Plain(Spider):\n    name = 'plain'\n"
+        f"    start_urls = ['{project.url}']\n\n    def parse(self, page):\n        yield {{'url': page.url}}\n"
+        "        yield from page.follow_all('h3 a')\n",
+    )
+    assert crawl("plain", "-o", "all.jsonl", "-q", "--max-pages", "5").code == LIMIT
+    assert crawl("plain", "--resume", "-q", "--set", "rotate_items=2").code == COMPLETE
+    urls = [record["url"] for record in records(project.root / "all.jsonl")]
+    assert len({*urls}) == len(urls) > 5
+    assert sorted(path.name for path in project.root.glob("all*")) == ["all.jsonl", "all.jsonl.manifest.json"]
