@@ -118,9 +118,9 @@ class RotatedSink:
             if self._mode == "append":
                 self._number = len(earlier)
                 self._before = sum(path.stat().st_size for path in earlier)
-            if (path := await asyncio.to_thread(in_the_way, self._output, len(earlier) + 1)) is not None:
+            if (odd := await asyncio.to_thread(in_the_way, self._output, len(earlier) + 1)) is not None:
                 raise OutputError(
-                    f"{path} is in the way, and one before it is missing: move it away, or name another file"
+                    f"{odd} is in the way, and one before it is missing: move it away, or name another file"
                 )
             self._position = await self._begin()
             for path in earlier[1:] if self._mode == "overwrite" else ():
