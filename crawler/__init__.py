@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from crawler.download import Saved
     from crawler.errors import CrawlerError, FetchError, FetchFailed, SelectorError, SpiderError, UsageError
     from crawler.fetch.canned import CannedFetcher
+    from crawler.items.file import File
     from crawler.items.item import Item
     from crawler.items.rules import css
     from crawler.items.types import Url
@@ -53,6 +54,7 @@ _HOMES = {
     "FeedSpider": "crawler.spiders.feed",
     "FetchError": "crawler.errors",
     "FetchFailed": "crawler.errors",
+    "File": "crawler.items.file",
     "Form": "crawler.parse.form",
     "Item": "crawler.items.item",
     "LinkHeader": "crawler.spiders.paging",
@@ -97,6 +99,7 @@ __all__ = [
     "FeedSpider",
     "FetchError",
     "FetchFailed",
+    "File",
     "Form",
     "Item",
     "LinkHeader",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from crawler.errors import NoFetchHere, SpiderError, UsageError
 from crawler.http.credentials import without_secret
+from crawler.items.file import File, file_record
 from crawler.outcome import Failure
 from crawler.parse.page import Page
 from crawler.politeness.robots import RobotsTxt
@@ -69,6 +70,8 @@ class Spider:
     steps: Iterable[Any] = ()
     """What each item goes through, in order, before its type is checked: functions of an item, plain or ``async``, or names
     of methods. Each gives the item, another one, several (a list, a generator), or None to drop it."""
+    file_type: type[File] = File
+    """What the records of downloads are: a subclass of :class:`~crawler.File` says which types the ``fields`` have."""
 
     def __init__(self, **args: str) -> None:
         """Each ``-a key=value`` of the command line becomes an attribute, unless a spider takes it as a parameter."""
@@ -171,21 +174,21 @@ class Spider:
         return [Request(url, "parse_sitemap", session=session) for url in Base(page.url).join_all(named)]
 
     def parse_download(self, page: Page) -> Any:  # Any: as parse
-        """The callback of downloads: the record of a file, with the ``fields`` of its :func:`~crawler.Download`."""
+        """The callback of downloads: a :attr:`file_type`, with the ``fields`` of its :func:`~crawler.Download`."""
         saved, spec = page.saved, page.request.download
         if saved is None or spec is None:
             raise SpiderError(
                 "parse_download is the callback of downloads: yield Download(url), or page.download(link)"
             )
-        return {
+        known = {
             "url": page.url,
             "path": saved.path,
             "bytes": saved.bytes,
             "sha256": saved.sha256,
             "media_type": saved.media_type,
             "referrer": spec.referrer or None,
-            **spec.fields,
         }
+        return file_record(self.file_type, known, spec.fields)
 
     def opened(self) -> Any:  # Any: a plain function or a coroutine
         """Called before the first request. If it raises, nothing is fetched."""

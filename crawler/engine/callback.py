@@ -14,7 +14,7 @@ from typing import Any
 from crawler.engine.harvest import Harvest, in_own_words, is_cancellation, misfit
 from crawler.engine.steps import NO_STEPS, Intake, Steps
 from crawler.engine.watchdog import Watchdog, watched
-from crawler.errors import PageTooHeavy
+from crawler.errors import PageTooHeavy, SinkError
 from crawler.items.check import is_item
 from crawler.outcome import Reject
 from crawler.request import Request
@@ -34,6 +34,7 @@ async def run_callback(
     :param before_waiting: called when items have to wait for an ``async`` step
     :raises CallbackError: it raised, or a step did, or it gave something that cannot be right
     :raises PageTooHeavy: it asked for a tree that cannot be built, which is the page's fault and not its own
+    :raises SinkError: it awaited a file, and the disk is full, say: that is the crawl's matter
     """
     watch = watchdog.stopwatch(callback, url)
     harvest = Harvest()
@@ -49,7 +50,7 @@ async def run_callback(
         else:
             _take(given, intake, callback)
     except (Exception, SystemExit, asyncio.CancelledError) as error:  # Rule 1
-        if is_cancellation(error) or isinstance(error, PageTooHeavy):
+        if is_cancellation(error) or isinstance(error, (PageTooHeavy, SinkError)):
             raise
         raise in_own_words(error) from None
     finally:

@@ -19,7 +19,7 @@ from typing import Any
 from crawler.discovery import nearest
 from crawler.engine.harvest import Harvest, in_own_words, is_cancellation, misfit
 from crawler.engine.watchdog import Stopwatch, Watchdog, watched, where_of
-from crawler.errors import PageTooHeavy, UsageError, WrongResult
+from crawler.errors import PageTooHeavy, SinkError, UsageError, WrongResult
 from crawler.items.check import is_item, item_of, to_record
 from crawler.outcome import Record
 from crawler.request import Request
@@ -67,7 +67,7 @@ class Step:
                 given = await watched(coroutine, stopwatch) if inspect.iscoroutine(coroutine) else await given
                 return given if is_item(given) and not isinstance(given, Request) else self._sorted(given)
             except (Exception, SystemExit, asyncio.CancelledError) as error:
-                if is_cancellation(error) or isinstance(error, PageTooHeavy):
+                if is_cancellation(error) or isinstance(error, (PageTooHeavy, SinkError)):
                     raise
                 raise in_own_words(error, self.name) from None
             finally:

@@ -12,7 +12,8 @@ from crawler.urls.canonical import Canonical, canonical
 
 
 def fingerprint(href: str, request: Request, seed: int = 0, canonical: Canonical = canonical) -> int:
-    """Canonical form of *href*, and method, payload and session of *request*, hashed with XXH3 under *seed*.
+    """Canonical form of *href*, method, payload and session of *request*, and whether it is a download, hashed with XXH3
+    under *seed*.
 
     *seed* is the job's own random number, so that a page cannot be written to collide with another one. With 64
     bits there is a chance of 0.03 % for a single collision among 100 million URLs.
@@ -23,6 +24,8 @@ def fingerprint(href: str, request: Request, seed: int = 0, canonical: Canonical
     parts = [request.method, request.body, request.json, request.form]
     if request.session:
         parts.append(request.session)
+    if request.download is not None:
+        parts.append(True)  # it is asked for as a file, though somebody has looked at it as a page
     return xxh3_64_intdigest(text + b"\0" + msgspec.json.encode(parts, order="sorted"), seed)
 
 
@@ -43,4 +46,5 @@ def _is_plain(request: Request) -> bool:
         and request.json is None
         and not request.form
         and not request.session
+        and request.download is None
     )

@@ -17,7 +17,7 @@ from crawler.assemble import STORES
 from crawler.frontier.job import Job, Spec
 from crawler.frontier.store import Batch, Learned, Restored, Store, Want
 from crawler.outcome import Failure, Outcome, Record, Tally, Verdict
-from crawler.request import Entry, Request
+from crawler.request import Download, Entry, Request
 from crawler.response import Cookie, RobotsFile
 
 R = TypeVar("R")
@@ -447,6 +447,16 @@ def test_every_field_of_a_request_comes_back_equal(name: str, entries: list[Entr
         Request("http://site.test/", cookies={"a": "b"}, headers={"X-A": "1", "x-a": "2"}),
         Request("http://site.test/", meta={"deep": {"list": [[], [1, -(2**63)]], "float": 1e300, "none": None}}),
         Request("http://site.test/", "parse_book", "HEAD", priority=1 - 2**63, unique=False),
+        Download("http://site.test/"),
+        Download(
+            "http://site.test/",
+            "parse_book",
+            to="{isbn}/{name}",
+            max_bytes=2**40,
+            types=["image/*", "a/b"],
+            fields={"isbn": "é", "n": [None, {}]},
+            referrer="http://site.test/é",
+        ),
     ],
 )
 async def test_a_request_of_every_kind_comes_back_equal(keeper: Place, request_: Request) -> None:

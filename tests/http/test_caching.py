@@ -26,7 +26,7 @@ from crawler.http.caching import (
     wants_only_stored,
 )
 from crawler.http.fields import directives, http_date
-from crawler.request import Request
+from crawler.request import Download, Request
 from crawler.response import Headers, Response, headers_of
 
 URL = "http://a.example/page"
@@ -78,6 +78,7 @@ def test_each_rule_is_there_once() -> None:
         (Request(URL, headers={"If-Match": "*"}), False),
         (Request(URL, headers={"If-Unmodified-Since": "x"}), False),
         (Request(URL, headers={"If-Range": '"a"'}), False),
+        (Download(URL), False),
     ],
 )
 def test_a_cache_leaves_alone_what_is_not_its_business(request_: Request, expected: bool) -> None:

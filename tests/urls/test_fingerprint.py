@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.request import Request
+from crawler.request import Download, Request
 from crawler.urls.canonical import canonical
 from crawler.urls.fingerprint import fingerprint
 
@@ -53,8 +53,16 @@ def test_method_and_payload_make_another_request() -> None:
         Request(URL, method="POST", json={"a": 1}),
         Request(URL, json=0),
         Request(URL, body=b"x"),
+        Request(URL, session="true"),
+        Download(URL),
+        Download(URL, session="true"),
     ]
     assert len({fingerprint(URL, request) for request in requests}) == len(requests)
+
+
+def test_a_file_is_the_same_wherever_it_is_to_go() -> None:
+    requests = [Download(URL), Download(URL, to="x"), Download(URL, max_bytes=1, fields={"a": 1}, types="a/b")]
+    assert len({fingerprint(URL, request) for request in requests}) == 1
 
 
 def test_the_order_of_names_in_a_payload_says_nothing() -> None:
