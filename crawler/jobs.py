@@ -342,8 +342,10 @@ def _end_whole(given_up: Overview, *, syncs: bool) -> None:
     for name in _spooled(given_up.spec):
         if is_remote(name) or name not in given_up.positions:
             continue  # what goes elsewhere goes there when its crawl ends, or not at all
-        blueprint = replace(blueprint_of(name, options, given_up.folder), syncs=syncs)
-        if not is_made(earlier_files(blueprint.output), blueprint.spool):
+        blueprint = replace(
+            blueprint_of(name, options, given_up.folder, (*given_up.spec.outputs, given_up.spec.rejects)), syncs=syncs
+        )
+        if not is_made(earlier_files(blueprint), blueprint.spool):
             make(blueprint)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import Literal, cast
 
 from crawler.config import Project
 from crawler.engine.crawl import Output
@@ -82,7 +82,13 @@ def build_outputs(wanted: Wanted) -> list[Output]:
     usual = _unused(_filled(os.path.join(escaped(str(wanted.root)), wanted.options.output), wanted))
     outputs: list[Output] = []
     datasets: list[Dataset] = []
-    for name in _distinct([_filled(name, wanted) for name in wanted.names] or [usual]):
+    has_begun = (
+        wanted.spooled is not None
+    )  # what its outputs are called was decided then, whatever the settings are now
+    names = _distinct([_filled(name, wanted) for name in wanted.names] or [usual])
+    whole_names = {name: name if has_begun else whole_name(name, wanted.options) for name in names}
+    rejects = _rejects_of([whole for whole in whole_names.values() if whole != "-"], usual, wanted)
+    for name in names:
         if name == "-":
             outputs.append(StdoutSink(JsonLines(), wanted.stdout))
         elif not is_remote(name) and is_special(Path(name)):
@@ -90,13 +96,14 @@ def build_outputs(wanted: Wanted) -> list[Output]:
         else:
             if os.path.isdir(name):
                 refuse_existing(Path(name), wanted.mode)  # before one asks for its ending
-            has_begun = wanted.spooled is not None  # what it is called was decided then, whatever the settings are now
-            whole = name if has_begun else whole_name(name, wanted.options)
-            datasets.append(_dataset(whole, wanted, types, is_first=not datasets))
+            others = (*whole_names.values(), str(rejects))
+            datasets.append(_dataset(whole_names[name], wanted, types, others, is_first=not datasets))
             outputs.append(datasets[-1])
     if wanted.update is not None and not datasets:
         raise OutputError("--update compares files: name one with -o, or leave -o away")
-    outputs.append(_rejects(wanted, datasets, usual))
+    refuse_existing(rejects, "append")  # it may be there, but no directory
+    mode: Literal["overwrite", "append"] = "append" if wanted.mode == "append" else "overwrite"
+    outputs.append(LazySink(rejects, JsonLines(), mode, syncs=wanted.options.durability == "power"))
     return outputs
 
 
@@ -125,10 +132,10 @@ def spooled_names(outputs: Sequence[Output]) -> list[str]:
     return [output.name for output in outputs if isinstance(output, Dataset) and output.is_made]
 
 
-def _dataset(name: str, wanted: Wanted, types: ItemTypes, *, is_first: bool) -> Dataset:
+def _dataset(name: str, wanted: Wanted, types: ItemTypes, others: Iterable[str], *, is_first: bool) -> Dataset:
     options = wanted.options
     syncs = options.durability == "power"
-    blueprint = blueprint_of(name, options, wanted.job)
+    blueprint = blueprint_of(name, options, wanted.job, others)
     place = blueprint.place
     is_made = must_be_made(name, blueprint) or may_have_keys(wanted.spider)
     if wanted.spooled is not None:  # a job goes on as it began
@@ -156,16 +163,20 @@ def _dataset(name: str, wanted: Wanted, types: ItemTypes, *, is_first: bool) -> 
     )
 
 
-def _rejects(wanted: Wanted, datasets: Sequence[Dataset], usual: str) -> LazySink:
-    """Beside the first dataset that is here."""
-    here = [Path(Template(dataset.name).collective) for dataset in datasets if dataset.remote is None]
-    beside = here[0] if here else Path(Template(usual).collective)
-    path = Path(wanted.rejects) if wanted.rejects else beside.with_name(f"{_split(beside.name)[0]}.rejects.jsonl")
-    refuse_existing(path, "append")  # it may be there, but no directory
-    if path.resolve() in [place.resolve() for place in here]:
-        raise OutputError(f"-o {path}: that is where the rejects of {beside.name} go; name another file")
-    syncs = wanted.options.durability == "power"
-    return LazySink(path, JsonLines(), "append" if wanted.mode == "append" else "overwrite", syncs=syncs)
+def _rejects_of(names: Sequence[str], usual: str, wanted: Wanted) -> Path:
+    """The file for rejects: beside the first dataset that is here.
+
+    :raises OutputError: a dataset is to have that name
+    """
+    if wanted.rejects:
+        return Path(wanted.rejects)
+    here = [Template(name) for name in names if not is_remote(name) and not is_special(Path(name))]
+    beside = here[0] if here else Template(usual)
+    stem = _split(Path(beside.plain).name)[0] if beside.is_single else wanted.spider.name
+    path = Path(beside.collective).with_name(f"{stem}.rejects.jsonl")
+    if path.resolve() in [Path(each.plain).resolve() for each in here if each.is_single]:
+        raise OutputError(f"-o {path}: that is where the rejects of {Path(beside.plain).name} go; name another file")
+    return path
 
 
 def _special(name: str) -> Growing:

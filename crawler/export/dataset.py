@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,11 +93,30 @@ class Dataset:
             self._types.restore()
         if self.remote is not None:
             await asyncio.to_thread(self._look_there, self.remote, is_new=position is None)
-        with suppress(OutputError):
-            self._listed = await asyncio.to_thread(read, self.manifest)
-            if isinstance(self._sink, MadeSink):
-                self._sink.earlier = self._listed.types
+        await asyncio.to_thread(self._read_manifest)
+        if position is None and self._mode == "new":
+            await asyncio.to_thread(self._refuse_another)
         return await self._sink.open(position)
+
+    def _read_manifest(self) -> None:
+        """Take in what is said of the dataset that is there already, if there is one."""
+        with suppress(OutputError):
+            self._listed = read(self.manifest)
+        if self._listed is not None and isinstance(self._sink, MadeSink):
+            folder = self.manifest.parent
+            self._sink.earlier = self._listed.types
+            self._sink.listed = {os.path.abspath(folder / file.path) for file in self._listed.files}
+
+    def _refuse_another(self) -> None:
+        """
+        :raises OutputError: what would be the manifest is that of another dataset
+        """
+        folder = self.manifest.parent
+        if self._listed is not None and any((folder / file.path).is_file() for file in self._listed.files):
+            raise OutputError(
+                f"{os.path.relpath(self.manifest)} exists already, and so does the dataset that it describes: --overwrite "
+                "replaces them where they have the same names; else give this one another name, or a folder of its own"
+            )
 
     async def append(self, records: Sequence[Record]) -> int:
         for name in await self._types.note(records):
@@ -224,10 +243,11 @@ def whole_name(name: str, options: ExportOptions) -> str:
     return (template.rotated() if is_rotated else template).text
 
 
-def blueprint_of(name: str, options: ExportOptions, job: Path | None) -> Blueprint:
+def blueprint_of(name: str, options: ExportOptions, job: Path | None, others: Iterable[str] = ()) -> Blueprint:
     """How the files of the output *name* are made. What goes elsewhere is made beside its spool.
 
     :param name: as :func:`whole_name` gives it
+    :param others: the names of the crawl's other outputs
     """
     spool = spool_of(name, job)
     local = min(name, os.path.relpath(name).replace(os.sep, "/"), key=len)  # as people see it in messages
@@ -242,6 +262,7 @@ def blueprint_of(name: str, options: ExportOptions, job: Path | None) -> Bluepri
         is_safe=options.csv_safe,
         rotate_items=options.rotate_items,
         rotate_bytes=options.rotate_bytes,
+        others=frozenset(each.plain for each in map(Template, others) if each.is_single and each.text != name),
     )
 
 

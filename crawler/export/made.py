@@ -18,7 +18,7 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -55,6 +55,8 @@ class Blueprint:
     rotate_items: int | None = None
     rotate_bytes: int | None = None
     """After how many records, or bytes of them as JSON, the next file is begun; None for never."""
+    others: frozenset[str] = frozenset()
+    """The absolute paths of the crawl's other outputs: they are none of its files, though their names may fit."""
 
     def fullness(self) -> Fullness:
         """What a new file has: nothing."""
@@ -158,6 +160,8 @@ class MadeSink:
         self.blueprint = blueprint
         self.earlier: Mapping[str, ItemType] = {}
         """The types of the items in the files that are there already, as far as a manifest tells them."""
+        self.listed: Container[str] = ()
+        """The absolute paths of those files."""
         self._mode = mode
         self._schemas = schemas
         self._keeps = keeps
@@ -168,7 +172,7 @@ class MadeSink:
 
     async def open(self, position: int | None = None) -> int:
         spool = self.blueprint.spool
-        earlier = await asyncio.to_thread(earlier_files, self.blueprint.output) if self._is_here else {}
+        earlier = await asyncio.to_thread(earlier_files, self.blueprint) if self._is_here else {}
         if position is None:
             for path in earlier:
                 refuse_existing(path, self._mode)
@@ -176,8 +180,7 @@ class MadeSink:
             if not self._keeps:
                 _refuse_unmade(spool, self._mode)
         else:
-            for path in earlier:
-                _refuse_changed(path, spool)
+            self._refuse_changed(earlier)
         await asyncio.to_thread(self._claim, is_new=position is None and self._mode == "new")
         if position is not None:
             return await self._spool.open(position)
@@ -206,6 +209,14 @@ class MadeSink:
             self._claimed = -1
         if self._is_made and not self._keeps:
             self.blueprint.spool.unlink(missing_ok=True)
+
+    def _refuse_changed(self, earlier: Iterable[Path]) -> None:
+        """
+        :raises OutputError: somebody has changed one of its files since it was made
+        """
+        for path in earlier:
+            if self.blueprint.output.is_single or os.path.abspath(path) in self.listed:
+                _refuse_changed(path, self.blueprint.spool)
 
     def _claim(self, *, is_new: bool) -> None:
         """See whether the dataset can be written, before the first request; and say of a file that it is ours.
@@ -261,15 +272,17 @@ def _next_group(lines: Iterator[Record]) -> list[Record]:
     return list(islice(lines, _GROUP))
 
 
-def earlier_files(output: Template) -> dict[Path, str]:
-    """The files of *output* that are there, each with the name of its items' type if the path tells it."""
+def earlier_files(blueprint: Blueprint) -> dict[Path, str]:
+    """The files that are there under such names, each with the name of its items' type if the path tells it."""
+    output = blueprint.output
     if output.is_single:
         path = Path(output.plain)
         return {path: ""} if path.is_file() else {}
     folder = Path(output.collective).parent
     item_in = output.item_in()
     found = ((path, item_in(path.as_posix())) for path in sorted(folder.rglob("*")) if path.is_file())
-    return {path: item for path, item in found if item is not None}
+    others = blueprint.others
+    return {path: item for path, item in found if item is not None and os.path.abspath(path) not in others}
 
 
 def fan_of(spool: Path) -> Path:

@@ -209,9 +209,13 @@ def test_a_dataset_whose_manifest_has_the_same_name_is_left_alone(
 ) -> None:
     limits = ["-q", "--set", "max_pages=8"]
     assert crawl("shop", *first, *limits).code == LIMIT
-    before = {path: path.read_bytes() for path in (project.root / "out").iterdir() if "manifest" not in path.name}
-    assert crawl("shop", *second, *limits).code == LIMIT
-    assert before.items() <= {path: path.read_bytes() for path in (project.root / "out").iterdir()}.items()
+    before = {path: path.read_bytes() for path in (project.root / "out").iterdir()}
+    ended = crawl("shop", *second, *limits)
+    assert (ended.code, "exists already, and so does the dataset" in ended.err) == (USAGE, True)
+    assert {path: path.read_bytes() for path in (project.root / "out").iterdir()} == before
+    assert crawl("shop", *second, *limits, "--overwrite").code == LIMIT
+    after = {path: path.read_bytes() for path in (project.root / "out").iterdir()}
+    assert before.keys() <= after.keys()
 
 
 def test_a_manifest_leads_to_no_file_outside_of_its_folder(crawl: Any, project: Any) -> None:
@@ -279,3 +283,19 @@ def test_a_resume_cuts_off_what_one_output_took_and_another_did_not(crawl: Any, 
     project.write("spiders/plain.py", PLAIN.format(url=project.url))
     crawl("plain", "-o", "all.jsonl", "-o", "/dev/full", "-q")
     assert "No space left" in crawl("plain", "--resume", "-q").err
+
+
+def test_outputs_whose_names_fit_each_other_are_told_apart(crawl: Any, project: Any) -> None:
+    outputs = ("-o", "all.csv", "-o", "{item}.csv", "-o", "{item}.jsonl", "-o", "all.jsonl")
+    assert crawl("shop", *outputs, "-q", "--max-pages", "10").code == LIMIT
+    (project.root / "shop.rejects.jsonl").write_text("{}\n")
+    assert crawl("shop", "--resume", "-q").code == COMPLETE
+    names = {path.name for path in project.root.glob("*.*") if path.is_file() and "manifest" not in path.name}
+    assert names == {
+        "config.toml",
+        "shop.rejects.jsonl",
+        *(f"{stem}{end}" for stem in ("all", "Book", "Category") for end in (".csv", ".jsonl")),
+    }
+    assert len(records(project.root / "all.csv")) == len(records(project.root / "all.jsonl")) > BOOKS
+    assert crawl("shop", *outputs, "-q", "--append").code == COMPLETE
+    assert len(records(project.root / "Book.csv")) == BOOKS
