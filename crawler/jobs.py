@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
@@ -20,12 +21,13 @@ import msgspec
 
 from crawler import __version__
 from crawler.config import Project, Settings, resolve
-from crawler.errors import CrawlerError, JobError, JobUnfinished, StoreError, UsageError
+from crawler.errors import CrawlerError, JobError, JobUnfinished, OutputError, StoreError, UsageError
 from crawler.export.dataset import blueprint_of, whole_name
+from crawler.export.formats import FORMATS, ending_of, format_of
 from crawler.export.made import earlier_files, is_made, make
 from crawler.export.manifest import Provenance
 from crawler.export.remote import is_remote
-from crawler.export.rotated import is_rotated, place_of
+from crawler.export.rotated import files_of, is_rotated, place_of
 from crawler.export.sink import ExportOptions, Mode
 from crawler.export.spool import discard_spools, spool_of
 from crawler.export.template import Template
@@ -39,6 +41,8 @@ from crawler.urls.canonical import DEFAULT_STEPS
 
 Choice = Literal["resume", "fresh"] | None
 LIMITS = ("max_pages", "max_items")
+_TORN = frozenset({"died", "output_failed", "output_closed", "store_failed", "defect"})
+"""States in which an output may have more than was committed: the last group was written to some, not to all."""
 TRIAL_PAGES = 1_000
 """A job that stopped at such a limit after no more pages is a trial: the next one takes its place. Four minutes of
 polite crawling."""
@@ -179,7 +183,8 @@ def _take_back(plan: Plan) -> None:
     plan.job.discard()
     discard_spools(plan.job.folder)
     if plan.mode == "new":  # else they were there before
-        for path in map(Path, plan.spec.outputs):
+        for output in (Template(name) for name in plan.spec.outputs if name != "-" and not is_remote(name)):
+            path = Path(output.path("", {}, 1) if is_rotated(output) else output.plain if output.is_single else "")
             if path.is_file() and not path.stat().st_size:
                 path.unlink()
 
@@ -243,6 +248,7 @@ def _found(job: Job, spider: type[Spider], wish: Wish) -> Overview | None:
         if wish.choice == "fresh":
             return None
         raise
+    before.spec.spooled = _spooled(before.spec)
     if before.spec.spider != spider.name:
         raise JobError(f"{job.folder} holds a job of the spider {before.spec.spider!r}: name another folder")
     if wish.choice or before.is_complete or not before.has_outcomes or _is_trial(before):
@@ -254,6 +260,13 @@ def _found(job: Job, spider: type[Spider], wish: Wish) -> Overview | None:
         f"  {goes_on:<{width}}  goes on with it\n"
         f"  {anew:<{width}}  gives it up and begins anew; its dataset stays as it is"
     )
+
+
+def _spooled(spec: Spec) -> list[str]:
+    """The outputs of a job whose files are made at the end. Of a job of an earlier version, the formats tell."""
+    if spec.spooled is not None:
+        return spec.spooled
+    return [name for name in spec.outputs if ending_of(name) in FORMATS and format_of(name).is_made]
 
 
 def _is_trial(job: Overview) -> bool:
@@ -322,11 +335,11 @@ def _end_whole(given_up: Overview, *, syncs: bool) -> None:
 
     :raises OutputError: a table cannot be written
     """
-    if given_up.state == "died":
+    if given_up.state in _TORN:
         for path, position, _ in _longer(given_up):
             os.truncate(path, position)
     options = _export_options(given_up.spec)
-    for name in given_up.spec.spooled:
+    for name in _spooled(given_up.spec):
         if is_remote(name) or name not in given_up.positions:
             continue  # what goes elsewhere goes there when its crawl ends, or not at all
         blueprint = replace(blueprint_of(name, options, given_up.folder), syncs=syncs)
@@ -345,11 +358,11 @@ def _export_options(spec: Spec) -> ExportOptions:
 
 
 def _refuse_longer(before: Overview) -> None:
-    """A job that said why it ended has written nothing after that: what is there now is somebody else's.
+    """A job that came to its end has written nothing after that: what is there now is somebody else's.
 
     :raises JobError: an output is longer than the job left it
     """
-    if before.state != "died":
+    if before.state not in _TORN:
         for path, position, size in _longer(before):
             raise JobError(
                 f"{path} is {size - position} bytes longer than this job left it, and a resume would cut them off: take "
@@ -359,11 +372,17 @@ def _refuse_longer(before: Overview) -> None:
 
 def _longer(job: Overview) -> Iterator[tuple[Path, int, int]]:
     """The outputs that have more than *job* committed: path, bytes committed, bytes there are."""
+    spooled = _spooled(job.spec)
     for name, position in job.positions.items():
-        if name in job.spec.spooled:
+        if name in spooled:
             path = spool_of(name, job.folder)
-        elif name != "-" and is_rotated(output := Template(name)):
-            _, path, position = place_of(output, position)
+        elif name in job.spec.outputs and name != "-" and is_rotated(output := Template(name)):
+            try:
+                number, path, position = place_of(output, position)
+            except OutputError:
+                continue  # some of it is gone, which a resume is told when it opens it
+            for later in islice(files_of(output), number, None):
+                yield later, 0, later.stat().st_size
         else:
             path = Path(name)
         if name != "-" and path.is_file() and (size := path.stat().st_size) > position:

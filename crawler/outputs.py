@@ -90,7 +90,8 @@ def build_outputs(wanted: Wanted) -> list[Output]:
         else:
             if os.path.isdir(name):
                 refuse_existing(Path(name), wanted.mode)  # before one asks for its ending
-            whole = whole_name(name, wanted.options)
+            has_begun = wanted.spooled is not None  # what it is called was decided then, whatever the settings are now
+            whole = name if has_begun else whole_name(name, wanted.options)
             datasets.append(_dataset(whole, wanted, types, is_first=not datasets))
             outputs.append(datasets[-1])
     if wanted.update is not None and not datasets:

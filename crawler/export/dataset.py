@@ -20,7 +20,7 @@ from crawler.errors import OutputError, SinkError
 from crawler.export.compare import Counts, compare
 from crawler.export.formats import ending_of, format_of
 from crawler.export.made import Blueprint, MadeSink
-from crawler.export.manifest import Manifest, Provenance, describe, manifest_path, read, write
+from crawler.export.manifest import Manifest, Provenance, describe, is_inside, manifest_path, read, write
 from crawler.export.read import is_json, lines_of
 from crawler.export.remote import Remote, is_remote
 from crawler.export.rotated import RotatedSink, is_rotated
@@ -73,6 +73,7 @@ class Dataset:
         """How it differs from the earlier one that it was compared with."""
         self.comparison = comparison
         self.remote = remote
+        self._output = output
         self._sink = sink
         self._types = types
         self._provenance = provenance
@@ -172,14 +173,17 @@ class Dataset:
 
     def _remove_stale(self) -> None:
         """Files that the dataset had when it was made before, and has no longer: another record took the place of
-        the last one in it, or --overwrite replaces all of them. One that was changed since is left alone.
+        the last one in it, or --overwrite replaces all of them. One that was changed since is left alone, and so is
+        one that this dataset never had: datasets may share the name of a manifest, and a manifest may be anybody's.
         """
-        if self._listed is None:
+        if self._listed is None or self._output.is_single:
             return
         folder = self.manifest.parent
+        item_in = self._output.item_in()
         for file in self._listed.files:
             path = folder / file.path
-            if path not in self.files and path.is_file() and path.stat().st_size == file.bytes:
+            is_ours = is_inside(file.path) and item_in(path.as_posix()) is not None
+            if is_ours and path not in self.files and path.is_file() and path.stat().st_size == file.bytes:
                 path.unlink()
 
     def _look_there(self, folder: str, *, is_new: bool) -> None:

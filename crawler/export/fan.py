@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import shutil
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
+from unicodedata import normalize
 
 import msgspec
 
@@ -21,6 +23,8 @@ MOST_FILES = 10_000
 """Of one dataset. A page that makes up values for a field must not make a file of each."""
 _OPEN = 128
 """Files that are open at once; systems allow 256 at least."""
+IS_FOLDED = sys.platform in ("darwin", "win32")
+"""Whether file systems here usually take two names for one that differ by case, or by how an accent is written."""
 Labelled = Callable[[], Iterable[tuple[str, bytes]]]
 """Gives the records, each with the name of its type."""
 
@@ -64,6 +68,8 @@ class _Fan:
     def __init__(self, output: Template, folder: Path, fullness: Callable[[], Fullness]) -> None:
         self.files: dict[str, tuple[int, set[str]]] = {}
         """Path -> the number of its file in the folder, and the types of its records."""
+        self._spelt: dict[str, str] = {}
+        """The paths, as the first record had them, by what a file system goes by."""
         self._output = output
         self._folder = folder
         self._new = fullness
@@ -86,8 +92,10 @@ class _Fan:
         if not fullness.takes(len(line)):
             part, fullness = part + 1, self._new()
         fullness.add(len(line))
-        self._last[key] = part, fullness
+        if key in self._last or len(self.files) < MOST_FILES:  # more are not told apart: a page may make up values
+            self._last[key] = part, fullness
         path = self._output.path(item, values, part)
+        path = self._spelt.get(_folded(path), path)
         if path not in self.files:
             path = self._begin(path, item)
         self.files[path][1].add(item)
@@ -111,8 +119,10 @@ class _Fan:
                     OTHER,
                 )
             path = self._output.path(item, dict.fromkeys(self._output.fields, OTHER), 1)
+            path = self._spelt.get(_folded(path), path)
         if path not in self.files:
             self.files[path] = len(self.files), set()
+            self._spelt[_folded(path)] = path
         return path
 
     def _file(self, path: str) -> BinaryIO:
@@ -124,6 +134,11 @@ class _Fan:
         else:
             self._open.move_to_end(path)
         return file
+
+
+def _folded(path: str) -> str:
+    """What tells *path* from others: where case does not, ``Crime.csv`` would take the place of ``crime.csv``."""
+    return normalize("NFC", path).casefold() if IS_FOLDED else path
 
 
 def _hashable(value: Any) -> Any:  # Any: of a field

@@ -103,7 +103,7 @@ def _shares(blueprint: Blueprint, lines: Kept) -> Iterable[Share]:
     """The files, each with its records."""
     if blueprint.output.is_single:
         return [Share(blueprint.place, lines.types, lambda: (line for _, line in lines()))]
-    return fanned(blueprint.output, lines, blueprint.spool.with_suffix(".fan"), blueprint.fullness)
+    return fanned(blueprint.output, lines, fan_of(blueprint.spool), blueprint.fullness)
 
 
 def _make_file(blueprint: Blueprint, share: Share, making: Making, written: int) -> None:
@@ -272,8 +272,15 @@ def earlier_files(output: Template) -> dict[Path, str]:
     return {path: item for path, item in found if item is not None}
 
 
+def fan_of(spool: Path) -> Path:
+    """The folder in which the records of *spool* are shared out, while the files of several are made."""
+    return spool.with_suffix(".fan")
+
+
 def is_made(files: Iterable[Path], spool: Path) -> bool:
     """Whether *files* have all that is in *spool*."""
+    if fan_of(spool).exists():
+        return False  # whoever made them died at it: some may not be there yet
     try:
         recorded = spool.stat()
         there = [path.stat() for path in files]

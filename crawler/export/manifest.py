@@ -213,7 +213,7 @@ def examine(manifest: Manifest, folder: Path, survey: Survey) -> list[str]:
     """The same as :func:`verify` for a manifest in *folder*; *survey* has seen all records that there are."""
     problems: list[str] = []
     for told in manifest.files:
-        if not _is_inside(told.path):
+        if not is_inside(told.path):
             problems.append(f"{told.path} is outside of the manifest's folder: it was not looked at")
             continue
         path = folder / told.path
@@ -267,11 +267,12 @@ def _fields(statistics: Statistics) -> dict[str, FieldFacts]:
 def _inside(path: Path, root: Path) -> str:
     """*path* as a manifest in *root* names it."""
     name = Path(os.path.relpath(path, root)).as_posix()
-    if not _is_inside(name):
+    if not is_inside(name):
         raise OutputError(f"{path} is outside of {root}: a manifest lies in or above the folder of its files")
     return name
 
 
-def _is_inside(name: str) -> bool:
+def is_inside(name: str) -> bool:
+    """Whether the file *name*, as a manifest has it, is in the manifest's folder."""
     pure = PurePosixPath(name)
     return not (pure.is_absolute() or ".." in pure.parts or "\\" in name or Path(name).drive)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from crawler.errors import OutputError
+from crawler.errors import OutputError, SinkError
 from crawler.export.formats import Growing
 from crawler.export.read import lines_of
 from crawler.export.sink import FileSink, Mode
@@ -55,6 +57,16 @@ def files_of(output: Template) -> Iterator[Path]:
         yield path
 
 
+def in_the_way(output: Template, number: int) -> Path | None:
+    """A file that is there, and would be the one of *number* or a later one, even if some before it are missing."""
+    folder = Path(output.path("", {}, number)).parent
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        numbers = [int(digits) for digits in re.findall("[0-9]+", path.name)]
+        if any(found >= number and Path(output.path("", {}, found)) == path for found in numbers):
+            return path
+    return None
+
+
 def place_of(output: Template, position: int) -> tuple[int, Path, int]:
     """Where *position* is: the number of the file, its path, and the position in it.
 
@@ -95,6 +107,7 @@ class RotatedSink:
         self._syncs = syncs
         self._number = 0
         self._before = 0  # bytes of the files before this one
+        self._position = 0  # after the last records that were written
         self._file: FileSink | None = None
 
     async def open(self, position: int | None = None) -> int:
@@ -105,24 +118,43 @@ class RotatedSink:
             if self._mode == "append":
                 self._number = len(earlier)
                 self._before = sum(path.stat().st_size for path in earlier)
-            return await self._begin()
+            if (odd := await asyncio.to_thread(in_the_way, self._output, len(earlier) + 1)) is not None:
+                raise OutputError(
+                    f"{odd} is in the way, and one before it is missing: move it away, or name another file"
+                )
+            self._position = await self._begin()
+            for path in earlier[1:] if self._mode == "overwrite" else ():
+                await asyncio.to_thread(path.unlink)
+            return self._position
         self._number, path, inside = await asyncio.to_thread(place_of, self._output, position)
         self._file = FileSink(path, self._form, "overwrite", syncs=self._syncs)
         self._before = position - await self._file.open(inside)
+        self._fullness = self._new()
         await asyncio.to_thread(self._look_at, path)
+        self._position = position
         return position
 
     async def append(self, records: Sequence[Record]) -> int:
         """Write *records*, each into the file that has room for it. The position after them."""
+        try:
+            self._position = await self._share_out(records)
+        except SinkError:
+            await self.close()
+            with suppress(OutputError):  # the same disk, most likely: the error that is told came first
+                await self.open(self._position)
+            raise
+        return self._position
+
+    async def _share_out(self, records: Sequence[Record]) -> int:
         assert self._file is not None
-        inside, begin = 0, 0
+        begin = 0
         for place, record in enumerate(records):
             if not self._fullness.takes(len(record.data)):
                 await self._file.append(records[begin:place])
                 await self._file.close()
                 begin = place
                 self._before = await asyncio.to_thread(self._full)
-                await self._begin()
+                await self._next()
             self._fullness.add(len(record.data))
         inside = await self._file.append(records[begin:])
         return self._before + inside
@@ -135,10 +167,16 @@ class RotatedSink:
         if self._file is not None:
             await self._file.close()
 
+    async def _next(self) -> None:
+        try:
+            await self._begin()
+        except OutputError as error:
+            raise SinkError(self._output.text, str(error)) from error
+
     async def _begin(self) -> int:
         """The next file. The position at its begin."""
         self._number += 1
-        mode: Mode = "new" if self._mode == "append" else self._mode
+        mode: Mode = self._mode if self._mode == "overwrite" and self._number == 1 else "new"
         path = Path(self._output.path("", {}, self._number))
         self._file = FileSink(path, self._form, mode, syncs=self._syncs)
         self._fullness = self._new()

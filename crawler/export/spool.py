@@ -152,9 +152,15 @@ def _keys(spool: Path, types: set[str]) -> Iterator[tuple[bytes, int, bool]]:
 
 
 def _losers(ordered: Iterable[tuple[bytes, int, int]]) -> Iterator[int]:
-    """Of the lines of each key, those that do not stay. The last one says which."""
+    """Of the lines of each key, those that do not stay. The last one says which; there may be millions of one key."""
     for _, group in groupby(ordered, key=itemgetter(0)):
-        same = list(group)
-        if len(same) > 1:
-            winner = same[-1] if same[-1][2] else same[0]
-            yield from (number for _, number, _ in same if number != winner[1])
+        first, last = None, (b"", 0, 0)
+        for entry in group:
+            if first is None:
+                first = entry[1]
+            elif last[1] != first:
+                yield last[1]
+            last = entry
+        assert first is not None
+        if last[1] != first:
+            yield first if last[2] else last[1]

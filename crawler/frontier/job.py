@@ -46,8 +46,8 @@ class Spec(msgspec.Struct):
     allowed_hosts: list[str] = []
     outputs: list[str] = []
     """Absolute paths, or ``-``."""
-    spooled: list[str] = []
-    """Those of them whose files are made when the crawl ends."""
+    spooled: list[str] | None = None
+    """Those of them whose files are made when the crawl ends; None if an earlier version began the job."""
     rejects: str = ""
     update: str = ""
     """The absolute path of an earlier dataset, with which the new one is compared; empty if it is with none."""

@@ -1,7 +1,9 @@
 """Datasets of several files, with keys, compared and described, from the command line."""
 
 import json
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from crawler.cli.main import COMPLETE, LIMIT, USAGE
 from crawler.export.manifest import manifest_path, read, verify
 from crawler.export.read import lines_of
+from crawler.frontier.job import Job
 
 SHOP = """
 from crawler import Item, Spider, css
@@ -192,3 +195,87 @@ def test_lines_that_are_no_items_are_added_to_without_a_manifest(crawl: Any, pro
     assert ended.code == COMPLETE
     assert "has no manifest" in ended.err
     assert not (project.root / "a.jsonl.manifest.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (["-o", "out/books.jsonl", "--set", "rotate_items=5"], ["-o", "out/books.jsonl"]),
+        (["-o", "out/{upc}.csv"], ["-o", "out/{upc}.jsonl"]),
+    ],
+)
+def test_a_dataset_whose_manifest_has_the_same_name_is_left_alone(
+    crawl: Any, project: Any, first: list[str], second: list[str]
+) -> None:
+    limits = ["-q", "--set", "max_pages=8"]
+    assert crawl("shop", *first, *limits).code == LIMIT
+    before = {path: path.read_bytes() for path in (project.root / "out").iterdir() if "manifest" not in path.name}
+    assert crawl("shop", *second, *limits).code == LIMIT
+    assert before.items() <= {path: path.read_bytes() for path in (project.root / "out").iterdir()}.items()
+
+
+def test_a_manifest_leads_to_no_file_outside_of_its_folder(crawl: Any, project: Any) -> None:
+    mine = project.write("Book.csv", "abc\n")
+    listed = {"path": "../Book.csv", "bytes": 4, "items": 1, "sha256": ""}
+    told = {"dataset": "x", "format": ".csv", "items": 1, "files": [listed], "fields": {}}
+    project.write("out/dataset.manifest.json", json.dumps(told))
+    crawl("shop", "-o", "out/{category}/{item}.csv", "-q", "--max-pages", "3")
+    assert mine.read_text() == "abc\n"
+
+
+def test_a_resume_goes_on_in_the_same_file_whatever_is_set_of_rotation(crawl: Any, project: Any) -> None:
+    project.write("spiders/plain.py", PLAIN.format(url=project.url))
+    assert crawl("plain", "-o", "all.jsonl", "-q", "--max-pages", "5").code == LIMIT
+    assert crawl("plain", "--resume", "-q", "--set", "rotate_items=2").code == COMPLETE
+    urls = [record["url"] for record in records(project.root / "all.jsonl")]
+    assert len({*urls}) == len(urls) > 5
+    assert sorted(path.name for path in project.root.glob("all*")) == ["all.jsonl", "all.jsonl.manifest.json"]
+
+
+def test_a_job_of_an_earlier_version_goes_on_with_its_tables(crawl: Any, project: Any) -> None:
+    assert crawl("shop", "-o", "{item}.csv", "-o", "all.csv", "-q", "--max-pages", "12").code == LIMIT
+    with closing(sqlite3.connect(Job(project.root / ".crawl/shop").database)) as database, database:
+        spec = json.loads(database.execute("SELECT value FROM meta WHERE key = 'spec'").fetchone()[0])
+        assert spec.pop("spooled")
+        database.execute("UPDATE meta SET value = ? WHERE key = 'spec'", (json.dumps(spec),))
+    assert crawl("shop", "--resume", "-q").code == COMPLETE
+    assert len(records(project.root / "Book.csv")) == BOOKS
+
+
+ROTATED = ("--set", "rotate_items=5", "-q")
+PLAIN = """
+from crawler import Spider
+
+
+class Plain(Spider):
+    name = "plain"
+    start_urls = ["{url}"]
+
+    def parse(self, page):
+        yield {{"url": page.url}}
+        yield from page.follow_all("h3 a")
+"""
+
+
+def test_a_crawl_that_could_not_begin_leaves_no_empty_file(crawl: Any, project: Any) -> None:
+    project.write("spiders/plain.py", PLAIN.format(url=project.url))
+    project.write("file", "")
+    assert crawl("plain", "-o", "all.jsonl", "-o", "file/all.jsonl", *ROTATED).code == USAGE
+    assert list(project.root.glob("all*")) == []
+
+
+def test_a_job_whose_files_were_deleted_can_be_given_up(crawl: Any, project: Any) -> None:
+    project.write("spiders/plain.py", PLAIN.format(url=project.url))
+    assert crawl("plain", "-o", "all.jsonl", "--max-pages", "8", *ROTATED).code == LIMIT
+    for path in project.root.glob("all-*"):
+        path.unlink()
+    with closing(sqlite3.connect(Job(project.root / ".crawl/plain").database)) as database, database:
+        database.execute("UPDATE meta SET value = 'running' WHERE key = 'state'")
+    assert crawl("plain", "-o", "new.jsonl", "--fresh", "-q").code == COMPLETE
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+def test_a_resume_cuts_off_what_one_output_took_and_another_did_not(crawl: Any, project: Any) -> None:
+    project.write("spiders/plain.py", PLAIN.format(url=project.url))
+    crawl("plain", "-o", "all.jsonl", "-o", "/dev/full", "-q")
+    assert "No space left" in crawl("plain", "--resume", "-q").err

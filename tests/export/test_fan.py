@@ -78,3 +78,28 @@ def test_a_page_that_makes_up_values_makes_no_more_files_than_there_may_be(
     assert [record.message for record in caplog.records] == [
         "{n}.csv would be more than 2 files: the rest goes to those named __other__"
     ]
+
+
+@pytest.mark.parametrize(
+    ("is_folded", "expected"), [(True, {"Crime.csv": [1, 2]}), (False, {"Crime.csv": [1], "crime.csv": [2]})]
+)
+def test_names_that_a_file_system_takes_for_one_are_one_file(
+    is_folded: bool, expected: dict[str, list[int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fan_module, "IS_FOLDED", is_folded)
+    given = [("Book", b'{"kind":"Crime","n":1}'), ("Book", b'{"kind":"crime","n":2}')]
+    found = {
+        str(share.path): [json.loads(line)["n"] for line in share.lines()]
+        for share in fanned(Template("{kind}.csv"), lambda: given, tmp_path / "fan", lambda: Fullness(None, None))
+    }
+    assert found == expected
+
+
+def test_values_beyond_the_most_files_are_not_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fan_module, "MOST_FILES", 3)
+    (tmp_path / "fan").mkdir()
+    fan = fan_module._Fan(Template("{n}.csv"), tmp_path / "fan", lambda: Fullness(None, None))
+    for number in range(20):
+        fan.put("Book", b'{"n":%d}' % number)
+    fan.close()
+    assert len(fan._last) == len(fan._spelt) - 1 == 3

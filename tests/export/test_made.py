@@ -404,3 +404,13 @@ async def test_a_dataset_of_several_files_is_made_refused_continued_and_changed_
     os.utime(files[1], ns=(0, files[1].stat().st_mtime_ns + 10**9))
     with pytest.raises(OutputError, match="was changed since this job made it"):
         await sink_at(output, job, "overwrite").open(0)
+
+
+def test_files_at_whose_making_the_crawl_died_are_not_made(tmp_path: Path) -> None:
+    spool, table = tmp_path / "x.part", tmp_path / "a.csv"
+    for path in (spool, table):
+        path.write_text("x")
+    os.utime(table, ns=(spool.stat().st_mtime_ns,) * 2)
+    assert is_made([table], spool)
+    (tmp_path / "x.fan").mkdir()
+    assert not is_made([table], spool)

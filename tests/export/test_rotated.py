@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crawler.errors import OutputError
+from crawler.errors import OutputError, SinkError
 from crawler.export.formats import format_of
 from crawler.export.rotated import Fullness, RotatedSink, files_of, place_of
 from crawler.export.sink import Mode
@@ -90,3 +90,38 @@ async def test_a_file_that_is_gone_is_told(output: Template) -> None:
     next(files_of(output)).unlink()
     with pytest.raises(OutputError, match="one was changed or taken away"):
         await sink_of(output, "overwrite").open(reached[-1])
+
+
+async def test_overwriting_leaves_no_file_of_the_earlier_dataset(output: Template) -> None:
+    await written(sink_of(output), records(0, 12))
+    sink = sink_of(output, "overwrite")
+    await written(sink, records(20, 25))
+    assert found(output) == [[20, 21, 22, 23], [24]]
+    assert [path.name[:7] for path in await sink.make()] == ["a-00001", "a-00002"]
+
+
+@pytest.mark.parametrize("mode", ["new", "overwrite", "append"])
+async def test_a_file_that_a_later_one_would_meet_is_told_before_the_first_request(
+    output: Template, mode: Mode
+) -> None:
+    later = Path(output.path("", {}, 3))
+    later.parent.mkdir()
+    later.write_text("mine")
+    with pytest.raises(OutputError, match=r"a-00003.*is in the way"):
+        await sink_of(output, mode).open()
+    assert later.read_text() == "mine"
+
+
+async def test_what_cannot_be_written_whole_leaves_nothing_of_its_group(output: Template) -> None:
+    sink = sink_of(output)
+    await sink.open()
+    reached = await sink.append(records(0, 3))
+    later = Path(output.path("", {}, 3))
+    later.mkdir()
+    with pytest.raises(SinkError, match=r"a-00003.*is a directory"):
+        await sink.append(records(3, 10))
+    await sink.close()
+    assert found(output) == [[0, 1, 2]]
+    later.rmdir()
+    await written(sink_of(output, "overwrite"), records(3, 10), position=reached)
+    assert found(output) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
