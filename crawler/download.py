@@ -73,12 +73,16 @@ class Saved(msgspec.Struct, frozen=True, gc=False):
 def components(template: str, fields: dict[str, Any]) -> list[list[Piece]]:
     """*template*, folder by folder and the name last, each as its pieces.
 
-    :raises ValueError: it cannot be read, names what there is not, or has too many folders
+    :raises ValueError: it cannot be read, names what there is not, leads elsewhere, or has too many folders
     """
     try:
         read = list(Formatter().parse(template))
     except ValueError as error:
         raise ValueError(f"to = {template!r} cannot be read: {error} (a brace is written twice: {{{{)") from None
+    if template.startswith(("/", "\\")) or ".." in _SEPARATOR.split(template):
+        raise ValueError(
+            f"to = {template!r} leads out of the folder of downloads; the setting `downloads` says where that is"
+        )
     parts: list[list[Piece]] = [[]]
     for literal, name, form, conversion in read:
         first, *others = _SEPARATOR.split(literal)

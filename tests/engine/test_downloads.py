@@ -289,6 +289,13 @@ def test_a_request_that_is_no_download_is_stored_as_before() -> None:
     [
         ({"to": "{nobody}/x"}, r"names \{nobody\}"),
         ({"to": "{"}, "cannot be read"),
+        ({"to": "../{name}"}, "leads out of the folder"),
+        ({"to": "a\\..\\{name}"}, "leads out of the folder"),
+        ({"to": "/srv/{name}"}, "the setting `downloads` says where"),
+        ({"to": "a/" * 17 + "{name}"}, "has 17 folders"),
+        ({"to": "//"}, "leads out"),
+        ({"to": "{name!r}"}, "as they stand"),
+        ({"to": "{fields.__class__}"}, "there are"),
         ({"types": ["pdf"]}, "write media types"),
         ({"max_bytes": 0}, "1 or more"),
         ({"fields": {"sha256": 1}}, "call yours otherwise"),

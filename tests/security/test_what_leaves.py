@@ -1,6 +1,7 @@
 """What leaves the program: files under names that servers choose, cells of a table, and names that the program makes."""
 
 import csv
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from crawler import Spider, UsageError, run
+from crawler import Download, Spider, UsageError, run
 from crawler.cli.main import USAGE
 from crawler.cli.main import run as command_line
 
@@ -127,6 +128,50 @@ def test_forty_hostile_names_are_forty_files_in_the_folder(tmp_path: Path, monke
         Path("project/deep/saved/planted"),
     }
     assert (outside / "victim").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("to", ["{name}", "{title}", "{title}/{name}", "a/{title}-{name}", "..{title}{ext}", ""])
+def test_forty_hostile_names_are_forty_downloads_in_the_folder(
+    to: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside, folder = tmp_path / "outside", tmp_path / "project" / "deep" / "saved"
+    outside.mkdir()
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "project")
+    (outside / "victim").write_bytes(b"mine")
+    (folder / "planted").symlink_to(outside / "victim")
+    (folder / "x").symlink_to(outside / "made")
+    (folder / "_x").write_bytes(b"mine as well")
+
+    names = QUOTED + ENCODED
+    headers = [f'attachment; filename="{name}"' for name in QUOTED]
+    headers += [f"attachment; filename*=UTF-8''{quote(name, safe='')}" for name in ENCODED]
+    answers = {f"/{number}": (header, b"body %d" % number) for number, header in enumerate(headers)}
+
+    with served(answers) as url:
+
+        class Files(Spider):
+            def start(self) -> Any:
+                for path, name in zip(answers, names, strict=True):
+                    yield Download(url + path, to=to, fields={"title": name})
+
+            def parse_download(self, page: Any) -> Any:
+                return {"path": page.saved.path, "bytes": Path(page.saved.file).read_bytes().decode()}
+
+        result = run(Files, settings={"downloads": str(folder)})
+
+    misplaced = result.stats.failures["download_path"]  # a link or a file, where a folder would be
+    assert (result.reason, len(result) + misplaced, result.stats.failed) == ("complete", 40, misplaced)
+    assert misplaced == {"{title}/{name}": 2}.get(to, 0)
+    paths = [Path(os.path.realpath(record["path"])) for record in result]
+    assert all(path.is_relative_to(folder) for path in paths)
+    assert len(set(paths)) == len(result)
+    assert [path.read_bytes().decode() for path in paths] == [record["bytes"] for record in result]
+    assert all(part.isprintable() for path in paths for part in path.relative_to(folder).parts)
+    assert [(outside / "victim").read_bytes(), (folder / "_x").read_bytes()] == [b"mine", b"mine as well"]
+    assert sorted(outside.iterdir()) == [outside / "victim"]
+    assert sorted(path.name for path in (tmp_path / "project").iterdir() if path.name != ".crawl") == ["deep"]
+    assert list((tmp_path / "project" / "deep").iterdir()) == [folder]
 
 
 def test_a_table_of_hostile_titles_has_no_live_formula(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
