@@ -32,6 +32,9 @@ from crawler.outcome import Ending, Record
 
 log = logging.getLogger("crawler")
 
+_LONGEST = 200
+"""Bytes of the last part of a name, of the 255 that file systems have."""
+
 
 class Comparison(msgspec.Struct, frozen=True):
     """What a new dataset is compared with."""
@@ -146,7 +149,10 @@ class Dataset:
 
     def _conclude(self, ending: Ending) -> None:
         if self.comparison is not None and ending.reason == "complete":
-            self.changes = self._compare(self.comparison)
+            try:
+                self.changes = self._compare(self.comparison)
+            except OutputError as error:  # of the earlier dataset: this one is whole
+                log.warning("%s is not compared: %s", self.name, error)
         if self._provenance is not None:
             self._describe(self._told(self._provenance, ending))
         if self.remote is not None:
@@ -238,6 +244,10 @@ def whole_name(name: str, options: ExportOptions) -> str:
         return name
     if not is_remote(name):
         name = os.path.normpath(os.path.join(escaped(os.getcwd()), name)).replace(os.sep, "/")
+    if len(os.fsencode(name.rpartition("/")[2])) > _LONGEST:
+        raise OutputError(
+            f"{name[:60]}…: the name of a file has {_LONGEST} bytes at most here, since its manifest's is longer"
+        )
     template = Template(name)
     is_rotated = options.rotate_items is not None or options.rotate_bytes is not None
     return (template.rotated() if is_rotated else template).text
@@ -286,6 +296,6 @@ def changes_of(old: Path, place: Path) -> Path:
         raise OutputError(f"--update {old}: there is no such file")
     if old.resolve() == place.resolve():
         raise OutputError(f"--update {old}: that is the file which this crawl writes; compare with another one")
-    format_of(old.name)
+    next(lines_of(old), None)  # what is nothing of the kind is told now, not after the crawl
     stem = place.name[: len(place.name) - len(ending_of(place.name))]
     return place.with_name(f"{stem}.changes.jsonl")

@@ -103,7 +103,7 @@ def manifest_path(output: Path) -> Path:
     """Where the manifest of the output *output* is: ``books.jsonl.manifest.json`` beside ``books.jsonl``.
 
     A name with placeholders is that of several files with one manifest: ``books-{n}.jsonl`` has
-    ``books.jsonl.manifest.json``, ``books/{category}/{n}.jsonl`` has ``books/dataset.manifest.json``, as a folder has.
+    ``books.jsonl.manifest.json``, ``books/{category}/{n}.jsonl`` has ``books/dataset.jsonl.manifest.json``.
     """
     parts = output.parts
     first = next((place for place, part in enumerate(parts) if _PLACEHOLDER.search(part)), None)
@@ -112,7 +112,7 @@ def manifest_path(output: Path) -> Path:
     bare = _PLACEHOLDER.sub("", parts[first])
     is_file = first == len(parts) - 1
     named = is_file and bare != ending_of(parts[first]) and bool(bare)
-    return Path(*parts[:first], bare + SUFFIX if named else _WHOLE)
+    return Path(*parts[:first], bare + SUFFIX if named else f"dataset{ending_of(parts[-1])}{SUFFIX}")
 
 
 def describe(files: Sequence[Path], provenance: Provenance, *, folder: Path | None = None) -> Manifest:

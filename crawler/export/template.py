@@ -95,7 +95,8 @@ class Template:
         where the path does not say.
         """
         pattern = "".join(
-            re.escape(literal) + ("" if not name else f"(?P<{ITEM}>[^/]+)" if name == ITEM else "[^/]+")
+            re.escape(literal)
+            + ("" if not name else f"(?P<{ITEM}>[^/]+)" if name == ITEM else r"\d{5,}" if name == PART else "[^/]+")
             for literal, name in _each_item_once(self._parts)
         )
         matches = re.compile(pattern).fullmatch

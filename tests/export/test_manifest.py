@@ -51,10 +51,10 @@ def described(*files: Path, folder: Path | None = None, **fields: Any) -> Path:
         ("books.jsonl", "books.jsonl.manifest.json"),
         ("out/books.jsonl.gz", "out/books.jsonl.gz.manifest.json"),
         ("out/books-{n}.jsonl", "out/books.jsonl.manifest.json"),
-        ("out/{n}.jsonl", "out/dataset.manifest.json"),
-        ("out/{category}/{n}.jsonl", "out/dataset.manifest.json"),
-        ("out/c={category}/books.jsonl", "out/dataset.manifest.json"),
-        ("{category}/books.jsonl", "dataset.manifest.json"),
+        ("out/{n}.jsonl", "out/dataset.jsonl.manifest.json"),
+        ("out/{category}/{n}.jsonl", "out/dataset.jsonl.manifest.json"),
+        ("out/c={category}/books.jsonl", "out/dataset.jsonl.manifest.json"),
+        ("{category}/books.jsonl", "dataset.jsonl.manifest.json"),
     ],
 )
 def test_a_manifest_lies_beside_its_dataset(output: str, expected: str) -> None:
