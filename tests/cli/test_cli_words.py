@@ -37,9 +37,11 @@ def test_the_help_names_every_command_and_every_exit_code(crawl):
 
 def test_the_help_comes_in_less_than_two_hundred_milliseconds():
     seconds = []
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}  # it takes longer
+    command = [sys.executable, "-m", "crawler", "--help"]
     for _ in range(5):
         begun = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "crawler", "--help"], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(command, cwd=ROOT, env=plain, stdout=subprocess.DEVNULL, check=True)
         seconds.append(time.perf_counter() - begun)
     assert min(seconds) < 0.2
 
