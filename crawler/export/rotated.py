@@ -21,6 +21,8 @@ from crawler.export.sink import FileSink, Mode
 from crawler.export.template import PART, Template
 from crawler.outcome import Record
 
+_NUMBER = re.compile(r"[0-9]+")
+
 
 class Fullness:
     """How much a file has, and how much it may have."""
@@ -61,7 +63,7 @@ def in_the_way(output: Template, number: int) -> Path | None:
     """A file that is there, and would be the one of *number* or a later one, even if some before it are missing."""
     folder = Path(output.path("", {}, number)).parent
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        numbers = [int(digits) for digits in re.findall("[0-9]+", path.name)]
+        numbers = [int(digits) for digits in _NUMBER.findall(path.name)]
         if any(found >= number and Path(output.path("", {}, found)) == path for found in numbers):
             return path
     return None
