@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Folders of tests that only compute: they run beside the others, which mostly wait.
-COMPUTING := fuzz http items parse politeness security traps urls
+# Folders of tests that mostly compute: they run beside the others, which mostly wait.
+COMPUTING := conformance demo export fuzz http items parse politeness security spiders traps tutorials urls
 
 .PHONY: demo test check format bench clean
 
