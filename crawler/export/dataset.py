@@ -114,6 +114,8 @@ class Dataset:
         """
         :raises OutputError: what would be the manifest is that of another dataset
         """
+        if self._there.is_file() and self._there != self.manifest:
+            return  # it is the file itself that is there, as will be said
         folder = self.manifest.parent
         if self._listed is not None and any((folder / file.path).is_file() for file in self._listed.files):
             raise OutputError(
