@@ -16,7 +16,6 @@ from crawler.export.xml import Xml
 
 __all__ = [
     "FORMATS",
-    "Format",
     "Growing",
     "GzipJsonLines",
     "JsonLines",
@@ -28,9 +27,6 @@ __all__ = [
     "ending_of",
     "format_of",
 ]
-
-Format = Growing
-"""What a file sink takes."""
 
 
 class GzipCsv(Csv):
