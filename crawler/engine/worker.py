@@ -66,6 +66,7 @@ class Worker(Visit):
 
     async def work(self) -> None:
         """Lease, visit, hand over the outcome; until the frontier gives no more."""
+        self._inner.crew.add(asyncio.current_task())
         frontier, committer, room = self._frontier, self._stages.committer, self._stages.room
         outcome: Outcome | None = None
         while (entry := await frontier.lease()) is not None:
@@ -165,6 +166,7 @@ class Worker(Visit):
 
     def let_start_fetch(self) -> None:
         """In the task that draws from ``start()``."""
+        self._inner.crew.add(asyncio.current_task())
         FETCHING.set(Turn(self._inner, None))
 
     async def _is_ready(self, entry: Entry, page: Page) -> bool:
