@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Folders of tests that mostly compute: they run beside the others, which mostly wait.
-COMPUTING := conformance demo export fuzz http items parse politeness security spiders traps tutorials urls
+COMPUTING := conformance demo export frontier fuzz http items parse politeness security simulation spiders traps tutorials urls
 
 .PHONY: demo test check format bench clean
 
