@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import aiohttp
-from aiohttp import ClientResponse, StreamReader, hdrs
+from aiohttp import hdrs
 
 from crawler.errors import BodyTooLarge, MalformedResponse, TruncatedBody
 from crawler.fetch.coding import STEP, Decoder, Undecodable, decoder_of
 from crawler.fetch.deadline import Deadline
 from crawler.fetch.room import Room
+from crawler.fetch.wire import Answer
 
 _DRAIN = 64 * 1024
 """Bytes of a redirect's body that are read to keep its connection; a longer one costs the connection."""
@@ -19,7 +20,7 @@ _DRAIN_SECONDS = 1.0
 
 
 async def read_body(
-    answer: ClientResponse, url: str, limit: int, room: Room | None = None, deadline: Deadline | None = None
+    answer: Answer, url: str, limit: int, room: Room | None = None, deadline: Deadline | None = None
 ) -> bytes:
     """The body, unpacked; no more than *limit* bytes and one step of a decoder are ever held.
 
@@ -34,13 +35,13 @@ async def read_body(
     try:
         decoder = _decoder_for(answer)
         if decoder is None:
-            return await _plain(answer.content, _Size(url, limit, room, deadline))
-        return await _unpacked(answer.content, decoder, _Size(url, limit, room, deadline))
+            return await _plain(answer, _Size(url, limit, room, deadline))
+        return await _unpacked(answer, decoder, _Size(url, limit, room, deadline))
     except Undecodable as error:
         raise _malformed(url, error) from error
 
 
-async def read_head(answer: ClientResponse, url: str, limit: int) -> bytes:
+async def read_head(answer: Answer, url: str, limit: int) -> bytes:
     """The first *limit* bytes of the body, unpacked. What follows is left where it is, and costs the connection.
 
     :raises TruncatedBody: its packed stream ends before both its end mark and *limit*
@@ -49,7 +50,7 @@ async def read_head(answer: ClientResponse, url: str, limit: int) -> bytes:
     head = bytearray()
     try:
         decoder = _decoder_for(answer)
-        while raw := await answer.content.readany():
+        while raw := await answer.readany():
             for piece in (raw,) if decoder is None else decoder.unpack(raw):
                 head += piece
                 if len(head) >= limit:
@@ -61,20 +62,23 @@ async def read_head(answer: ClientResponse, url: str, limit: int) -> bytes:
     return bytes(head)
 
 
-async def drain(answer: ClientResponse) -> bytes:
+async def drain(answer: Answer, deadline: Deadline) -> bytes:
     """Nobody needs the body of a redirect: a short one is read, so that its connection can be used again."""
+    if answer.is_over:
+        return b""
+    deadline.pause()  # nothing is lost if no more comes
     length = answer.content_length
     if length is not None and length <= _DRAIN:
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
-                while await answer.content.readany():
+                while await answer.readany():
                     pass
         except (aiohttp.ClientError, TimeoutError):
             pass  # what matters, the Location, has come
     return b""
 
 
-def _decoder_for(answer: ClientResponse) -> Decoder | None:
+def _decoder_for(answer: Answer) -> Decoder | None:
     """What unpacks the body; None if it comes as it is.
 
     :raises Undecodable: nothing here does
@@ -110,11 +114,11 @@ class _Size:
             await self._room.take(more, self._deadline)
 
 
-async def _plain(content: StreamReader, bound: _Size) -> bytes:
+async def _plain(answer: Answer, bound: _Size) -> bytes:
     pieces = []
     size = 0
     unnoticed = bound.unnoticed
-    while piece := await content.readany():
+    while piece := await answer.readany():
         size += len(piece)
         if size > unnoticed:
             await bound.note(size)
@@ -122,11 +126,11 @@ async def _plain(content: StreamReader, bound: _Size) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-async def _unpacked(content: StreamReader, decoder: Decoder, bound: _Size) -> bytes:
+async def _unpacked(answer: Answer, decoder: Decoder, bound: _Size) -> bytes:
     pieces = []
     size = packed = rested = 0
     url, limit, unnoticed = bound.url, bound.limit, bound.unnoticed
-    while raw := await content.readany():
+    while raw := await answer.readany():
         packed += len(raw)
         if packed > limit + limit // 16 + 1024:  # what cannot be packed grows a little; junk after the end counts, too
             raise _too_large(url, limit)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import (
     ClientConnectorError,
@@ -21,6 +22,7 @@ from crawler.errors import ConfigError
 from crawler.fetch.fetcher import FetchOptions
 from crawler.fetch.guard import Guard
 from crawler.fetch.resolve import Resolver
+from crawler.fetch.wire import Line
 from crawler.http.proxies import Proxy
 
 if TYPE_CHECKING:
@@ -193,6 +195,15 @@ def _socks_connector_of(proxy: Proxy) -> TCPConnector:
                 raise ProxyTrouble(f"it says: {error}", error.error_code not in _SOCKS_IS_WELL) from error
             except (aiohttp_socks.ProxyConnectionError, aiohttp_socks.ProxyTimeoutError) as error:
                 raise ProxyTrouble(str(error), is_ill=True) from error
+
+        async def _connect_via_proxy(self, **target: Any) -> tuple[asyncio.Transport, Line]:
+            """The library makes a protocol of its own, and has no other place where another could be named."""
+            transport, theirs = await super()._connect_via_proxy(**target)
+            line = cast("Line", self._factory())
+            line.beside = theirs  # with what it holds, the transport would be closed
+            transport.set_protocol(line)
+            line.connection_made(transport)
+            return transport, line
 
     make: Callable[..., TCPConnector] = SocksConnector
     return make(

@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Any, Literal, TypeVar
 
 import aiohttp
-from aiohttp import ClientSession, TCPConnector
+from aiohttp import TCPConnector
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -30,10 +30,14 @@ from crawler.fetch.connect import (
     socks_library,
     tls_of,
 )
+from crawler.fetch.deadline import Watch
 from crawler.fetch.fetcher import FetchOptions, has_contact, identity_of
 from crawler.fetch.guard import Guard
+from crawler.fetch.head import Origin, Target
+from crawler.fetch.lines import Lines, Place
 from crawler.fetch.resolve import Resolver
 from crawler.fetch.translate import translate
+from crawler.fetch.wire import install
 from crawler.http.addresses import PrivateHosts, is_private_host, refusal
 from crawler.http.credentials import Credential, read_credentials, without_proxy_secret
 from crawler.http.proxies import Proxy, ProxyPool, read_proxies
@@ -48,9 +52,6 @@ _ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 _PRIVATE_HOSTS = 1_000
 V = TypeVar("V")
 R = TypeVar("R")
-OpenSession = Callable[[FetchOptions, TCPConnector, "CIMultiDict[str] | None", bool], ClientSession]
-"""Opens a session with these options over this connector, with these headers of its own; traced, or not."""
-Payload = dict[str, Any]  # Any: keyword arguments of various types
 Side = Literal["inside", "outside"]
 """Of the line between the internet and private addresses."""
 
@@ -58,33 +59,37 @@ Side = Literal["inside", "outside"]
 class Route:
     """Straight to the host."""
 
-    __slots__ = ("_credentials", "_extra", "options", "session", "traced")
+    __slots__ = ("_credentials", "_headers", "lines", "options")
 
-    def __init__(
-        self,
-        options: FetchOptions,
-        sessions: tuple[ClientSession, ClientSession],
-        tls: Tls,
-        credentials: dict[str, Credential],
-    ) -> None:
-        self.options = options
-        self.session, self.traced = sessions
-        self._extra: Payload = {} if tls is True else {"ssl": tls}
-        self._credentials = credentials
+    def __init__(self, profile: Profile, connector: TCPConnector, **dialled: Any) -> None:
+        """
+        :param dialled: see :class:`Lines`
+        """
+        self.options = profile.options
+        self._headers = profile.headers
+        self._credentials = profile.credentials
+        if profile.tls is not True:
+            dialled["ssl"] = profile.tls
+        self.lines = Lines(connector, self.options.connect_timeout, self._origin, **dialled)
 
-    def dressed(self, payload: Payload, request: Request) -> Payload:
-        """*payload*, the request's own arguments for the library, with what this way adds."""
-        if self._credentials:
-            self._authorize(payload, request)
-        if self._extra:
-            payload.update(self._extra)
-        return payload
-
-    def written(self, request: Request) -> Mapping[str, str]:
+    def settled(self, request: Request) -> Mapping[str, str]:
         """The headers of the settings for *request*, among which a Cookie may be."""
-        credential = self._credential(request) if self._credentials else None
+        credential = self._credential(request.url) if self._credentials else None
         headers = self.options.headers
         return headers if credential is None else {**headers, credential.name: credential.value}
+
+    def written(self, request: Request, cookies: str, saving: Mapping[str, str] | None) -> tuple[Place, bytes]:
+        """Whom *request* is for, and its bytes. Without the ``user:password@`` of its URL if the request has an
+        Authorization of its own, which wins.
+
+        :param cookies: the value of its Cookie header; empty for none
+        :param saving: the headers of a download
+        :raises ValueError, InvalidURL: it cannot be sent
+        """
+        brings_its_own = bool(request.headers) and any(name.lower() == "authorization" for name in request.headers)
+        target = Target(request.url, brings_its_own)
+        place = self.lines.place(target.origin)
+        return place, place.origin.written(request, target, cookies, saving)
 
     def check(self, status: int, url: str) -> None:
         """An answer begins.
@@ -96,57 +101,38 @@ class Route:
         """What *error*, of a request that began at *begun*, means."""
         return translate(error, url)
 
-    def _authorize(self, payload: Payload, request: Request) -> None:
-        """The credential of the request's origin, unless the request has one of its own."""
-        credential = self._credential(request)
-        if credential is None or (credential.name == "Authorization" and "@" in _authority(request.url)):
-            return
-        headers = CIMultiDict(payload.get("headers") or ())
-        headers.setdefault(credential.name, credential.value)
-        payload["headers"] = headers
+    def _origin(self, origin: str) -> Origin:
+        """How requests to *origin* are written."""
+        return Origin(origin, self._common(origin))
 
-    def _credential(self, request: Request) -> Credential | None:
-        target = address(request.url)
+    def _common(self, origin: str) -> CIMultiDict[str]:
+        """The headers of all requests to *origin*: its credential is one of them."""
+        credential = self._credential(origin) if self._credentials else None
+        headers = self._headers.copy()
+        if credential is not None:
+            headers[credential.name] = credential.value
+        return headers
+
+    def _credential(self, url: str) -> Credential | None:
+        target = address(url)
         return self._credentials.get(target.origin) if target is not None else None
 
 
 class ProxiedRoute(Route):
-    """Over a proxy. *headers* are those of every request: the session has none, for it would tell them to the proxy."""
+    """Over a proxy."""
 
-    __slots__ = ("_headers", "_pool", "_proxy", "_tunnel")
+    __slots__ = ("_pool", "_proxy")
 
-    def __init__(
-        self,
-        options: FetchOptions,
-        sessions: tuple[ClientSession, ClientSession],
-        tls: Tls,
-        credentials: dict[str, Credential],
-        headers: CIMultiDict[str],
-        proxy: Proxy,
-        pool: ProxyPool,
-    ) -> None:
-        super().__init__(options, sessions, tls, credentials)
-        self._headers = headers
+    def __init__(self, profile: Profile, connector: TCPConnector, proxy: Proxy, pool: ProxyPool) -> None:
         self._proxy = proxy
         self._pool = pool
-        self._tunnel = {"User-Agent": headers["User-Agent"]}
-        """The headers of a CONNECT."""
+        if proxy.scheme == "socks5":
+            super().__init__(profile, connector)
+            return
+        tunnel = CIMultiDict({"User-Agent": profile.headers["User-Agent"]})  # the headers of a CONNECT
         if proxy.authorization is not None:
-            self._tunnel["Proxy-Authorization"] = proxy.authorization
-
-    def dressed(self, payload: Payload, request: Request) -> Payload:
-        headers = self._headers.copy()
-        headers.update(payload.get("headers") or {})
-        payload["headers"] = headers
-        payload = super().dressed(payload, request)
-        if self._proxy.scheme == "socks5":
-            return payload
-        payload["proxy"] = URL(self._proxy.url, encoded=True)
-        if request.url[:6].lower() == "https:":
-            payload["proxy_headers"] = self._tunnel
-        elif self._proxy.authorization is not None:
-            payload["headers"]["Proxy-Authorization"] = self._proxy.authorization
-        return payload
+            tunnel["Proxy-Authorization"] = proxy.authorization
+        super().__init__(profile, connector, proxy=URL(proxy.url, encoded=True), proxy_headers=tunnel)
 
     def check(self, status: int, url: str) -> None:
         if status == 407:
@@ -163,12 +149,22 @@ class ProxiedRoute(Route):
             self._pool.fail(self._proxy, begun, perf_counter())
         return ProxyFailed(url, f"the proxy {self._proxy} does not work: {trouble.words}")
 
+    def _origin(self, origin: str) -> Origin:
+        headers = self._common(origin)
+        is_direct = self._is_direct(origin)
+        if is_direct and self._proxy.authorization is not None:
+            headers["Proxy-Authorization"] = self._proxy.authorization
+        return Origin(origin, headers, is_absolute=is_direct)
+
+    def _is_direct(self, url: str) -> bool:
+        """Whether the proxy reads what is asked, and asks itself: there is no tunnel."""
+        return self._proxy.scheme != "socks5" and url[:5].lower() == "http:"
+
     def _trouble(self, error: Exception, url: str) -> ProxyTrouble | None:
         """That of the proxy; None if it is the host's."""
         if isinstance(error, ProxyTrouble):
             return error
-        is_direct = self._proxy.scheme != "socks5" and url[:5].lower() == "http:"
-        if is_direct and isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)):
+        if self._is_direct(url) and isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)):
             return ProxyTrouble("it hung up before it answered", is_ill=True)
         return None
 
@@ -196,12 +192,11 @@ class Profile:
 
 
 class Routes:
-    """Which way leads to whom. Sessions and connectors are made when they are first needed."""
+    """Which way leads to whom. Connectors are made when they are first needed."""
 
     def __init__(
         self,
         options: Overrides[FetchOptions],
-        open_session: OpenSession,
         permitted: PrivateHosts,
         resolver: Resolver | None = None,
     ) -> None:
@@ -211,12 +206,12 @@ class Routes:
         :raises ConfigError: a file, a proxy or a secret of *options* cannot be used
         """
         self._options = options
-        self._open = open_session
         self._permitted = permitted
         self._permits_names = permitted.is_everything or bool(permitted.names)
         self._resolver = resolver or Resolver()
-        self._sessions: list[ClientSession] = []
+        self._routes: list[Route] = []
         self._connectors: dict[Proxy | Side, TCPConnector] = {}
+        self._watch: Watch | None = None
         self._private: set[str] = set()
         self._is_introduced = False
         contexts: dict[tuple[object, ...], Tls] = {}
@@ -249,11 +244,18 @@ class Routes:
         """Where *hostname* is reached; empty if that is not known, as over a proxy."""
         return self._resolver.address_of(hostname) if self._profile_of(hostname).pool is None else ""
 
+    @property
+    def watch(self) -> Watch:
+        """What ends those fetches that take too long."""
+        if self._watch is None:
+            self._watch = Watch()
+        return self._watch
+
     async def close(self) -> None:
-        for session in self._sessions:
-            await session.close()
         for connector in self._connectors.values():
             await connector.close()
+        for route in self._routes:
+            route.lines.close()
         await self._resolver.close()
 
     def _profile_of(self, hostname: str) -> Profile:
@@ -274,26 +276,23 @@ class Routes:
     def _straight(self, profile: Profile, side: Side, guard: Guard | None) -> Route:
         connector = self._connectors.get(side)
         if connector is None:
-            connector = self._connectors[side] = connector_of(guard, self._resolver)
-        sessions = self._pair(profile.options, connector, profile.headers)
-        return Route(profile.options, sessions, profile.tls, profile.credentials)
+            connector = self._keep(side, connector_of(guard, self._resolver))
+        route = Route(profile, connector)
+        self._routes.append(route)
+        return route
 
     def _proxied(self, profile: Profile, pool: ProxyPool, proxy: Proxy) -> ProxiedRoute:
         connector = self._connectors.get(proxy)
         if connector is None:
-            connector = proxied_connector_of(proxy, self._resolver, self._default.tls)
-            self._connectors[proxy] = connector
-        sessions = self._pair(profile.options, connector, None)
-        route = ProxiedRoute(profile.options, sessions, profile.tls, profile.credentials, profile.headers, proxy, pool)
-        profile.proxied[proxy] = route
+            connector = self._keep(proxy, proxied_connector_of(proxy, self._resolver, self._default.tls))
+        route = profile.proxied[proxy] = ProxiedRoute(profile, connector, proxy, pool)
+        self._routes.append(route)
         return route
 
-    def _pair(
-        self, options: FetchOptions, connector: TCPConnector, headers: CIMultiDict[str] | None
-    ) -> tuple[ClientSession, ClientSession]:
-        plain, traced = (self._open(options, connector, headers, traced) for traced in (False, True))
-        self._sessions += plain, traced
-        return plain, traced
+    def _keep(self, key: Proxy | Side, connector: TCPConnector) -> TCPConnector:
+        install(connector)
+        self._connectors[key] = connector
+        return connector
 
     def _introduce(self, url: str) -> None:
         """Say once that nobody can find out who asks, when somebody else's host is about to be asked."""

@@ -6,14 +6,14 @@ Rule 2: whatever ends a body early, what came of it is written: the next try goe
 
 from __future__ import annotations
 
-from aiohttp import ClientPayloadError, ClientResponse, hdrs
+from aiohttp import hdrs
 
 from crawler.download import Saved
 from crawler.errors import DownloadChanged, MalformedResponse, TruncatedBody
 from crawler.fetch.coding import Decoder, Undecodable, decoder_of
 from crawler.fetch.deadline import Deadline
 from crawler.fetch.download import Saving, too_large
-from crawler.fetch.wire import come_before
+from crawler.fetch.wire import Answer
 from crawler.http.place import media_type_of
 from crawler.response import Headers
 
@@ -24,7 +24,7 @@ _PACKED_ANYWAY = frozenset(
 browsers leave as it is."""
 
 
-async def save_body(answer: ClientResponse, url: str, saving: Saving, usual_limit: int, deadline: Deadline) -> Saved:
+async def save_body(answer: Answer, url: str, saving: Saving, usual_limit: int, deadline: Deadline) -> Saved:
     """The body, as a file that is whole.
 
     :raises DownloadUnwanted: it is of a type that is not wanted
@@ -61,12 +61,12 @@ async def save_body(answer: ClientResponse, url: str, saving: Saving, usual_limi
 
 
 async def _copy(
-    answer: ClientResponse, url: str, saving: Saving, decoder: Decoder | None, limit: int, deadline: Deadline
+    answer: Answer, url: str, saving: Saving, decoder: Decoder | None, limit: int, deadline: Deadline
 ) -> None:
     part = saving.part
     size, buffer, room = part.size, bytearray(), saving.buffer
     try:
-        while raw := await answer.content.readany():
+        while raw := await answer.readany():
             for piece in (raw,) if decoder is None else decoder.unpack(raw):
                 size += len(piece)
                 if size > limit:
@@ -83,10 +83,6 @@ async def _copy(
             if part.total is not None and size > part.total:
                 await saving.discard()
                 raise DownloadChanged(url, f"more than the {part.total} bytes came that it has: it begins anew")
-    except ClientPayloadError:
-        if decoder is None:
-            buffer += come_before(answer.content)
-        raise
     finally:
         if buffer:
             await saving.write(buffer)  # Rule 2

@@ -52,7 +52,7 @@ _TRANSLATIONS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callab
     (TimeoutError, FetchTimeout),
     (aiohttp.ClientConnectorError, ConnectFailed),
     ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), InvalidRequest),
-    (aiohttp.ClientResponseError, MalformedResponse),
+    ((aiohttp.ClientResponseError, HttpProcessingError), MalformedResponse),
     (MalformedBody, MalformedResponse),
     (aiohttp.ClientPayloadError, TruncatedBody),
     (aiohttp.ClientOSError, _lost_connection),

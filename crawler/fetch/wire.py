@@ -1,54 +1,63 @@
-"""What is done to the bytes of an answer before aiohttp's parser sees them.
+"""What is said over one connection: a request as it was written, and its answer, read as browsers read it.
 
-That parser is strict where browsers are not: it refuses a line without a colon, two equal lengths, a length beside
-``chunked``, any byte after a whole body; and bytes that come after an answer it takes for the answer to the next
-request of that connection. So its protocol is given a parser that stands before the real one:
+aiohttp's parser, which reads the heads, is strict where browsers are not: it refuses a line without a colon, two equal
+lengths, a length beside ``chunked``. And bytes that come after an answer it takes for the answer to the next request of
+that connection. So it is given heads alone; how a body is framed, and where it ends, is decided here:
 
-Rule 1: the real parser is handed one head, then exactly the bytes of its body, and nothing after them. What a server
-sends beyond costs the connection, and is never the beginning of another answer.
-Rule 2: a head that the real parser takes is not touched; one that it refuses is mended if browsers show it.
+Rule 1: what a server sends beyond an answer costs the connection, and is never the beginning of another one.
+Rule 2: a head that the parser takes is not touched; one that it refuses is mended if browsers show it.
 Rule 3: a body that breaks off or is malformed is an error of that body, at once: never a wait, never a success.
+Rule 4: who waits is woken once for a short page: nobody needs its head before its end.
 
 It is joined to the library in one place, :func:`install`; what it uses of it beyond the documented is named there.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 import select
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from aiohttp import ClientPayloadError, StreamReader, TCPConnector, hdrs
+from aiohttp import (
+    ClientConnectionResetError,
+    ClientOSError,
+    ClientPayloadError,
+    ServerDisconnectedError,
+    TCPConnector,
+    hdrs,
+)
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
 from aiohttp.helpers import EMPTY_BODY_STATUS_CODES
-from aiohttp.http_exceptions import BadHttpMessage, TransferEncodingError
-from aiohttp.http_parser import RawResponseMessage
-from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
+from aiohttp.http_parser import HttpResponseParser, RawResponseMessage
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from crawler.fetch.chunks import BadChunk, Chunks
-from crawler.fetch.mend import Unmendable, mended
+from crawler.fetch.mend import mended
 
 HEAD_LIMIT = 256 * 1024
 """Bytes of all headers of an answer, as Chrome allows. The same for one of them: it may be the only one."""
 HEADERS_LIMIT = 10_000
 """Headers of an answer. Browsers have no limit but the one above."""
+AT_ONCE = 64 * 1024
+"""Bytes of a short body: its reader is woken when it is whole."""
 _INTERIM_LIMIT = 100
 """Answers of the 1xx kind before the real one. Some sites send a dozen early hints; a flood never ends."""
 _JUNK = 4
 """Bytes before "HTTP" that are skipped, as Chrome does: servers send an empty line too many."""
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
-_AT_ONCE = 64 * 1024
-"""Bytes that come with a head up to which the real parser may have them all at once: it does not pause before."""
+_FRAMING = re.compile(rb"\n(?:transfer-encoding|content-length[ \t])", re.IGNORECASE)
+"""What the parser heeds and does not tell as such: it takes a space behind a name for a part of it."""
+_HELD = 256 * 1024
+"""Bytes of a body that nobody has read yet, past which no more are taken from the server."""
 _TINY_AT_ONCE = 1_000
 """Tiny chunks, about 1 ms of work, after which others have their turn before more is read. A fast loop would read on
 thirty-two times: half a second of them."""
-
-_Messages = Sequence[tuple[RawResponseMessage, StreamReader]]
-_Fed = tuple[_Messages, bool, bytes]
-"""What a parser returns: messages, whether the protocol changes, and what is left for the new one."""
-_NOTHING: _Fed = ((), False, b"")
+_HTTP = b"http"
 
 
 class MalformedBody(ClientPayloadError):
@@ -56,72 +65,171 @@ class MalformedBody(ClientPayloadError):
 
 
 def install(connector: TCPConnector) -> None:
-    """Let every connection of *connector* read answers as this module says.
+    """Let every connection of *connector* be a :class:`Line`.
 
-    The library has no documented place for it: ``_factory`` makes the protocol of each connection, whose ``_parser``,
-    ``_tail``, ``_loop`` and ``_reading_paused`` are used here, and ``_exception`` in :func:`come_before`. A test tells if a new version of the library has them no more.
+    The library has no documented place for it: ``_factory`` makes the protocol of each connection. What it knows of a
+    protocol is what a :class:`ResponseHandler` has: ``read`` and ``set_response_params`` (for the answer of a proxy to
+    a CONNECT), ``transport``, ``is_connected``, ``close``. :class:`HttpResponseParser` is its parser, which is handed
+    heads without their bodies. A test tells if a new version of the library has one of these no more.
     """
-    connector._factory = partial(Protocol, loop=connector._loop)  # type: ignore[assignment]  # noqa: SLF001 - see above
+    heads = Heads(connector._loop)  # noqa: SLF001 - see above
+    connector._factory = partial(Line, connector._loop, heads)  # type: ignore[assignment]  # noqa: SLF001
 
 
-def come_before(content: StreamReader) -> bytes:
-    """What had come of a body before the error that reading it raises: the library keeps it, and gives the error first."""
-    error: Any = getattr(content, "_exception", None)  # Any: the library sets it to what it likes
-    if error is None:
-        return b""
-    content._exception = None  # noqa: SLF001 - see install()
-    try:
-        return content.read_nowait()
-    finally:
-        content._exception = error  # noqa: SLF001
+class Heads:
+    """Reads the heads of answers, of all connections: each is handed over as a whole."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._parser: Any = None  # the library's, whose two kinds have no common type
+
+    def read(self, head: bytes) -> RawResponseMessage:
+        """
+        :raises Exception: whatever the library dislikes about *head*
+        """
+        parser = self._parser or self._made()
+        self._parser = None
+        ((message, _),) = parser.feed_data(head)[0]
+        if not message.should_close and message.code >= 200:
+            self._parser = parser  # it begins anew. Otherwise, and after an error, it takes nothing any more
+        found: RawResponseMessage = message
+        return found
+
+    def _made(self) -> Any:
+        return HttpResponseParser(
+            None,  # the protocol, which it needs for bodies alone
+            self._loop,
+            _HELD,
+            response_with_body=False,
+            auto_decompress=False,
+            max_line_size=HEAD_LIMIT,
+            max_field_size=HEAD_LIMIT,
+            max_headers=HEADERS_LIMIT,
+        )
 
 
-class Protocol(ResponseHandler):
-    """aiohttp's end of a connection, with a :class:`Parser` before its own."""
+class Line(ResponseHandler):
+    """One connection. It is asked once at a time, and rests in between."""
 
-    _parser: Any  # the library's, or a Parser: both have the three methods that are called
+    beside: object = None
+    """What has to live as long."""
+    rested_at = 0.0
+    """When its last answer was whole, by the loop's clock."""
+    _answer: Answer | None = None
+    _connection: Connection | None = None
+    _early = b""
+    _is_fresh = True
+    _give_back: Callable[[Line], object] | None = None
+    _on_end: Callable[[Line], object] | None = None
     _readable: Callable[[], object] | None = None
 
-    def set_response_params(self, **params: Any) -> None:  # Any: handed on as they are
-        """Called before each request of the connection."""
-        early, self._tail = self._tail, b""
-        self._params = params
-        super().set_response_params(**params)
-        self._parser = Parser(self, self._parser)
-        if early:
-            self.data_received(early)
+    def __init__(self, loop: asyncio.AbstractEventLoop, heads: Heads) -> None:
+        super().__init__(loop)
+        self.heads = heads
 
-    def real_parser(self) -> Any:  # Any: the library's parser, which has no public type
-        """A new one, for the request at hand."""
-        ours = self._parser
-        super().set_response_params(**self._params)
-        real, self._parser = self._parser, ours
-        return real
+    def own(self, connection: Connection, on_end: Callable[[Line], object]) -> None:
+        """It is made, and can be asked.
 
-    def is_connected(self) -> bool:
-        """Whether it can be used for another request: not if bytes have come that nobody asked for, or its end."""
-        parser = self._parser
-        is_idle = isinstance(parser, Parser) and parser.is_over
-        return super().is_connected() and not (is_idle and self._has_unread())
+        :param connection: the library's own handle of it
+        :param on_end: called once, when it can be asked no more
+        """
+        self._connection = connection
+        self._on_end = on_end
 
-    def yield_turn(self) -> None:
-        """Read no more before others had their turn."""
-        if self.transport is not None and not self._reading_paused:
-            self.transport.pause_reading()
-            self._loop.call_soon(self._read_on)
+    def ask(self, raw: bytes, answer: Answer, give_back: Callable[[Line], object]) -> None:
+        """Send *raw*, a request; *answer* is told what comes.
 
-    def _read_on(self) -> None:
-        """Unless the reader of the body has no room: then it knows when to go on."""
-        if self.transport is not None and not self._reading_paused and not self.transport.is_closing():
-            self.transport.resume_reading()
+        :param give_back: called when the answer is whole and the connection can be asked again
+        :raises ClientConnectionResetError: it has ended meanwhile
+        """
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise ClientConnectionResetError("Cannot write to closing transport")
+        self._give_back = give_back
+        self._listen(answer)
+        transport.write(raw)
+
+    def _listen(self, answer: Answer) -> None:
+        self._answer = answer
+        answer.heard = self._loop.time()
+        self._is_fresh = False
+        if self._early:
+            early, self._early = self._early, b""
+            self._give_back = None  # who answers before he is asked may do so again
+            self.continue_reading()
+            answer.feed(early)
+
+    def data_received(self, data: bytes) -> None:
+        answer = self._answer
+        if answer is not None:
+            answer.heard = self._loop.time()
+            answer.feed(data)
+        elif self._is_fresh:
+            self._early += data
+            if len(self._early) > _HELD:
+                self.stop_reading()
+        elif self.transport is not None:
+            self.transport.close()  # nobody asked for it
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        parser = self._parser
-        if isinstance(parser, Parser):
-            parser.was_reset = exc is not None
-            if parser.has_junk:
-                self.set_exception(BadHttpMessage("the answer does not begin as HTTP does"))
+        answer, self._answer = self._answer, None
         super().connection_lost(exc)
+        if answer is not None:
+            answer.lose(exc)
+        self.hang_up()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._answer is not None:
+            self._answer.heard = self._loop.time()
+
+    def end_answer(self, keeps: bool) -> None:
+        """The answer is whole: what comes now is none of it."""
+        self._answer = None
+        give_back, self._give_back = self._give_back, None
+        if not keeps or give_back is None or self.transport is None or self.transport.get_write_buffer_size():
+            self.hang_up()  # with something unsent it was answered too early, and the rest would follow
+        else:
+            self.rested_at = self._loop.time()
+            give_back(self)
+
+    def hang_up(self) -> None:
+        """End it. Twice is once."""
+        self._answer = self._give_back = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        on_end, self._on_end = self._on_end, None
+        if on_end is not None:
+            on_end(self)
+
+    def is_connected(self) -> bool:
+        """Whether it can be asked: not if bytes have come that nobody asked for, or its end."""
+        transport = self.transport
+        return transport is not None and not transport.is_closing() and not self._has_unread()
+
+    def stop_reading(self) -> None:
+        if self.transport is not None:
+            try:
+                self.transport.pause_reading()
+            except RuntimeError:
+                pass  # it is closing
+
+    def continue_reading(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            try:
+                self.transport.resume_reading()
+            except RuntimeError:
+                pass  # as above
+
+    def yield_turn(self, answer: Answer) -> None:
+        """Read no more before others had their turn."""
+        self.stop_reading()
+        self._loop.call_soon(self._read_on, answer)
+
+    def _read_on(self, answer: Answer) -> None:
+        if not answer.is_paused:  # else its reader knows when to go on
+            self.continue_reading()
 
     def _has_unread(self) -> bool:
         """Asks the system: the loop may not have come to it yet. Browsers do so before they use a connection again."""
@@ -131,6 +239,17 @@ class Protocol(ResponseHandler):
                 return False
             self._readable = _readable(socket.fileno())
         return bool(self._readable())
+
+    # What follows is for the library alone, which asks a proxy for a tunnel.
+
+    def set_response_params(self, **_: Any) -> None:  # Any: meant for the library's own parser
+        self._listen(Answer(self, "CONNECT", 0))
+
+    async def read(self) -> tuple[RawResponseMessage, StreamReader]:
+        assert self._answer is not None
+        message = await self._answer.arrive()
+        self._answer, self._is_fresh = None, True  # what comes before the handshake begins is nobody's
+        return message, EMPTY_PAYLOAD
 
 
 def _readable(descriptor: int) -> Callable[[], object]:
@@ -144,75 +263,170 @@ def _readable(descriptor: int) -> Callable[[], object]:
     return partial(poll.poll, 0)
 
 
-class Parser:
-    """Cuts what comes over one connection into heads and bodies for the *real* parser. Made for one request."""
+class Answer:
+    """One answer: what comes over its line goes in, and its reader takes it out."""
 
-    # of the class: most answers change none of these, and one object is made for each
-    _head = b""
-    _interim = 0
-    _left = 0
-    _chunks: Chunks
-    _payload: StreamReader | None = None
-    _ends_with_connection = False
-    is_over = False
-    """The answer has come as a whole, or was given up."""
-    was_reset = False
-    """The connection ended with an error."""
+    __slots__ = (
+        "_at_once",
+        "_chunks",
+        "_error",
+        "_head",
+        "_held",
+        "_interim",
+        "_is_awaited",
+        "_keeps",
+        "_left",
+        "_line",
+        "_pieces",
+        "_take",
+        "_waiter",
+        "come",
+        "content_length",
+        "headers",
+        "heard",
+        "is_over",
+        "is_paused",
+        "message",
+        "method",
+        "status",
+    )
 
-    def __init__(self, protocol: Protocol, real: Any) -> None:  # Any: see Protocol.real_parser
-        self._protocol = protocol
-        self._real = real
-        self._take: Callable[[Parser, bytes], _Fed] = Parser._take_first
+    def __init__(self, line: Line, method: str, at_once: int) -> None:
+        """
+        :param at_once: bytes of a body with a length up to which it is short
+        """
+        self.method = method
+        self.message: RawResponseMessage | None = None
+        self.status = 0
+        """0 until the head has come."""
+        self.content_length: int | None = None
+        """As the head says it."""
+        self.heard = 0.0
+        """When something came last, or the request was sent, by the loop's clock."""
+        self.come = 0
+        """Bytes of the body, packed if it is."""
+        self.is_over = False
+        """All of it has come; not all need be read."""
+        self.is_paused = False
+        """Nothing is taken from the server until what has come is read."""
+        self._line = line
+        self._at_once = at_once
+        self._take: Callable[[Answer, bytes], None] = Answer._take_head
         """What is done with the next bytes. A bound method would be a cycle for each answer, left to the collector."""
-
-    def feed_data(self, raw: bytes) -> _Fed:
-        if not raw:  # the reader of the body has room again
-            fed: _Fed = self._real.feed_data(raw)
-            return fed
-        return self._take(self, raw)
-
-    def feed_eof(self) -> Any:  # Any: what the library says of an unfinished head; nobody reads it
-        if self.is_over and self._is_unfinished():
-            self._real.feed_data(b"")  # it has all of the body: its reader gets it now, room or not
-        if self.is_over or self._payload is None:
-            return None
-        if self._ends_with_connection and self.was_reset:
-            raise TransferEncodingError("the connection was reset")
-        return self._real.feed_eof()
-
-    def pause_reading(self) -> None:
-        self._real.pause_reading()
+        self._head = b""
+        self._interim = 0
+        self._left = 0
+        self._chunks: Chunks | None = None
+        self._keeps = True
+        self._pieces: list[bytes] = []
+        self._held = 0
+        self._is_awaited = False
+        """The body is short, and its reader sleeps until it is whole."""
+        self._error: BaseException | None = None
+        self._waiter: asyncio.Future[None] | None = None
 
     @property
-    def has_junk(self) -> bool:
-        """Whether the connection ended before it was clear that this is no HTTP."""
-        head = self._head.lower()
-        return _begin_of_http(head) is None and not _HTTP.startswith(head)
+    def is_expected(self) -> bool:
+        """Whether the server is to say something: not while it is being told, nor while nothing is taken from it."""
+        return not (self.is_over or self.is_paused or self._line.writing_paused)
 
-    def _take_first(self, raw: bytes) -> _Fed:
-        """The usual answer goes to the real parser as it came, which is the fastest.
+    # The reader's side.
 
-        If there is anything unusual about it, another parser begins anew, and is given it piece by piece.
+    async def arrive(self) -> RawResponseMessage:
+        """Wait until the head has come, and of a short page all.
+
+        :raises HttpProcessingError: it is no head
+        :raises ServerDisconnectedError, ClientOSError: the connection ended before it was whole
         """
-        self._take = Parser._take_head
-        end = _end_of_usual(raw)
-        if not end:
-            return self._take_head(raw)
-        try:
-            messages = self._real.feed_data(raw)[0]
-        except Exception:  # whatever it dislikes: if it has reason to, it will say so once more
-            messages = ()
-        if len(messages) != 1 or not _is_usual(messages[0][0]):
-            self._real = self._protocol.real_parser()
-            return self._take_head(raw)
-        message, payload = messages[0]
-        self._begin_body(message, payload, len(raw) - end)
-        return messages, False, b""
+        while self.message is None or self._is_awaited:
+            if self._error is not None:
+                raise self._error
+            await self._wait()
+        return self.message
 
-    def _take_head(self, raw: bytes) -> _Fed:
+    async def readany(self) -> bytes:
+        """What has come of the body, at least a byte; nothing at its end.
+
+        :raises ClientPayloadError: it broke off or is malformed, and all that came before is read
+        """
+        while not self._pieces:
+            if self._error is not None:
+                raise self._error
+            if self.is_over:
+                return b""
+            await self._wait()
+        return self.read_nowait()
+
+    def read_nowait(self) -> bytes:
+        """What has come of the body and is not read yet."""
+        pieces = self._pieces
+        read = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._pieces = []
+        self._held = 0
+        if self.is_paused:
+            self.is_paused = False
+            self.heard = self._line._loop.time()  # noqa: SLF001 - of a class of this file
+            self._line.continue_reading()
+        return read
+
+    def close(self) -> None:
+        """Nobody reads on. What has not come yet costs the connection."""
+        if not self.is_over:
+            self.is_over = True
+            self._line.hang_up()
+
+    async def _wait(self) -> None:
+        self._waiter = self._line._loop.create_future()  # noqa: SLF001 - of a class of this file
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # The line's side.
+
+    def feed(self, raw: bytes) -> None:
+        try:
+            self._take(self, raw)
+        except HttpProcessingError as error:
+            self._fail(error)
+        except BadChunk as error:
+            self._fail(MalformedBody(str(error)))
+
+    def lose(self, reason: BaseException | None) -> None:
+        """The connection has ended; *reason* is None if it did so in order."""
+        if self.is_over:
+            return
+        if self.message is None:
+            self._fail(self._why_no_head(reason))
+        elif self._chunks is not None:
+            self._fail(ClientPayloadError("Not enough data to satisfy transfer length header."))
+        elif self.content_length is not None and self._take is Answer._take_sized:
+            whole = self.content_length
+            received = f"(received {whole - self._left} of {whole} bytes)"
+            self._fail(ClientPayloadError(f"Not enough data to satisfy content length header {received}."))
+        elif reason is not None:
+            self._fail(ClientPayloadError("the connection was reset"))
+        else:
+            self._end()
+
+    def _why_no_head(self, reason: BaseException | None) -> BaseException:
+        head = self._head.lower()
+        if _begin_of_http(head) is None and not _HTTP.startswith(head):
+            return BadHttpMessage("the answer does not begin as HTTP does")
+        if reason is None:
+            return ServerDisconnectedError()
+        return ClientOSError(*reason.args) if isinstance(reason, OSError) else reason
+
+    def _take_head(self, raw: bytes) -> None:
         """Heads of the 1xx kind, up to the one that counts, and what of its body came with it."""
-        messages: list[tuple[RawResponseMessage, StreamReader]] = []
-        raw, known = self._head + raw, len(self._head)
+        known = len(self._head)
+        if known:
+            raw = self._head + raw
         while True:
             begin = _begin_of_http(raw)
             if begin is None:
@@ -220,37 +434,37 @@ class Parser:
                     raise BadHttpMessage("the answer does not begin as HTTP does")
                 break
             found = _END_OF_HEAD.search(raw, max(known - 2, begin))
-            if (found.end() if found else len(raw)) > HEAD_LIMIT:
+            end = found.end() if found else len(raw)
+            if end > HEAD_LIMIT:
                 raise BadHttpMessage(f"the headers have more than {HEAD_LIMIT} bytes")
             if found is None:
                 break
-            message, payload = self._parsed(raw[begin : found.end()])
-            messages.append((message, payload))
-            raw, known = raw[found.end() :], 0
+            message = self._parsed(raw[begin:end])
             if message.code >= 200 or message.code < 100:
                 self._head = b""
-                self._begin_body(message, payload, 0)
-                if raw:
-                    self._take(self, raw)
-                return messages, False, b""
+                rest = raw[end:]
+                self._begin_body(message, has_more=bool(rest))
+                if rest:
+                    self._take(self, rest)
+                return
             self._count_interim(message)
+            raw, known = raw[end:], 0
         self._head = raw
-        return messages, False, b""
 
-    def _parsed(self, head: bytes) -> tuple[RawResponseMessage, StreamReader]:
+    def _parsed(self, head: bytes) -> RawResponseMessage:
         try:
-            (only,) = self._real.feed_data(head)[0]
-            if not only[0].chunked and hdrs.TRANSFER_ENCODING in only[0].headers:
-                raise BadHttpMessage("an unusual transfer encoding")  # whose meaning browsers agree on
+            message = self._line.heads.read(head)
+            if not message.chunked and _is_misread(message, head):
+                raise BadHttpMessage("an unusual transfer encoding, or length")  # whose meaning browsers agree on
         except Exception:  # whatever it dislikes: if it has reason to, it will say so once more
-            self._real = self._protocol.real_parser()
-            self._protocol.force_close()  # who writes such a head may be wrong about its end, too
+            self._keeps = False  # who writes such a head may be wrong about its end, too
             try:
-                (only,) = self._real.feed_data(mended(head))[0]
-            except Unmendable as error:
+                return self._line.heads.read(mended(head))
+            except HttpProcessingError:
+                raise
+            except Exception as error:  # Unmendable, or whatever the library dislikes about what is mended
                 raise BadHttpMessage(str(error)) from error
-        result: tuple[RawResponseMessage, StreamReader] = only
-        return result
+        return message
 
     def _count_interim(self, message: RawResponseMessage) -> None:
         self._interim += 1
@@ -259,100 +473,104 @@ class Parser:
         if self._interim > _INTERIM_LIMIT:
             raise BadHttpMessage(f"more than {_INTERIM_LIMIT} interim answers")
 
-    def _begin_body(self, message: RawResponseMessage, payload: StreamReader, come: int) -> None:
-        """Read on as the head says; the real parser has *come* bytes of what follows it already."""
-        self._payload = payload
+    def _begin_body(self, message: RawResponseMessage, *, has_more: bool) -> None:
+        """Read on as the head says; there *has_more* come with it."""
+        self.message, self.headers, self.status = message, message.headers, message.code
+        if message.should_close:
+            self._keeps = False
         length = message.headers.get(hdrs.CONTENT_LENGTH)
-        if payload is EMPTY_PAYLOAD or message.code in EMPTY_BODY_STATUS_CODES:
-            length = "0"
+        if length is not None:
+            self.content_length = self._left = int(length)
+        if self.method == "HEAD" or self.status in EMPTY_BODY_STATUS_CODES:
+            self._left = 0
+            self._take = Answer._take_sized
         elif message.chunked:
             self._chunks = Chunks()
-            self._take = Parser._take_chunks
-            return
-        if length is None:
-            self._ends_with_connection = True
-            self._take = Parser._take_rest
-            return
-        self._left = int(length) - come
-        self._take = Parser._take_sized
-        if self._left <= 0:
-            self._end(has_surplus=self._left < 0)
+            self._take = Answer._take_chunks
+        elif length is None or self.method == "CONNECT":
+            self._take = Answer._take_rest
+        else:
+            self._take = Answer._take_sized
+            self._is_awaited = self._is_short()
+        if self._take is Answer._take_sized and not self._left:
+            self._take = Answer._take_surplus
+            self._keeps = self._keeps and not has_more
+            self._end()
+        elif not self._is_awaited:
+            self._wake()
 
-    def _take_sized(self, raw: bytes) -> _Fed:
+    def _is_short(self) -> bool:
+        """Whether its reader needs nothing of the head before the end: of a redirect he does, of a proxy's own answer,
+        and of one that sets cookies, which are kept even if the body breaks off."""
+        return (
+            0 < self._left <= self._at_once
+            and (self.status < 300 or self.status >= 400)
+            and self.status != 407
+            and hdrs.SET_COOKIE not in self.headers
+        )
+
+    def _take_sized(self, raw: bytes) -> None:
         surplus = len(raw) - self._left
         if surplus < 0:
             self._left = -surplus
-        else:
-            self._end(has_surplus=surplus > 0)
-            raw = raw[: self._left] if surplus else raw
-        self._real.feed_data(raw)
-        return _NOTHING
+            self._add(raw)
+            return
+        self._left = 0
+        self._keeps = self._keeps and not surplus
+        self._add(raw[:-surplus] if surplus else raw)
+        self._end()
 
-    def _take_rest(self, raw: bytes) -> _Fed:
-        fed: _Fed = self._real.feed_data(raw)
-        return fed
+    def _take_rest(self, raw: bytes) -> None:
+        self._add(raw)
 
-    def _take_chunks(self, raw: bytes) -> _Fed:
-        """The real parser gets one well-formed chunk for all that are in *raw*."""
-        before = self._chunks.tiny
-        try:
-            body, surplus = self._chunks.take(raw)
-        except BadChunk as error:
-            self._give_up(MalformedBody(str(error)))
-            return _NOTHING
-        if self._chunks.tiny - before > _TINY_AT_ONCE:
-            self._protocol.yield_turn()
-        last = b""
-        if self._chunks.is_over:
-            self._end(has_surplus=bool(surplus))
-            last = b"0\r\n\r\n"
+    def _take_chunks(self, raw: bytes) -> None:
+        chunks = self._chunks
+        assert chunks is not None
+        before = chunks.tiny
+        body, surplus = chunks.take(raw)
         if body:
-            last = b"%x\r\n%b\r\n%b" % (len(body), body, last)
-        if last:
-            self._real.feed_data(last)
-        return _NOTHING
+            self._add(body)
+        if chunks.is_over:
+            self._keeps = self._keeps and not surplus
+            self._end()
+        elif chunks.tiny - before > _TINY_AT_ONCE:
+            self._line.yield_turn(self)
 
-    def _end(self, *, has_surplus: bool) -> None:
-        """The answer is whole with what the real parser has, or is given next: it may let go of the connection then."""
+    def _take_surplus(self, _: bytes) -> None:
+        """It is over, and its line was given back or has hung up: of what came with its end nothing is used."""
+
+    def _add(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self.come += len(piece)
+        self._held += len(piece)
+        if self._is_awaited:
+            return
+        self._wake()
+        if self._held > 2 * _HELD and not self.is_paused:
+            self.is_paused = True
+            self._line.stop_reading()
+
+    def _end(self) -> None:
         self.is_over = True
-        self._take = Parser._take_surplus
-        if has_surplus:
-            self._protocol.force_close()
+        self._is_awaited = False
+        if self.is_paused:
+            self.is_paused = False
+            self._line.continue_reading()
+        self._line.end_answer(self._keeps)
+        self._wake()
 
-    def _give_up(self, error: Exception) -> None:
-        if self._payload is not None:
-            self._payload.set_exception(error)
+    def _fail(self, error: BaseException) -> None:
+        self._error = error
+        self._is_awaited = False
         self.is_over = True
-        self._payload = None
-        self._take = Parser._take_surplus
-        self._take_surplus(b"")
-
-    def _take_surplus(self, _: bytes) -> _Fed:
-        self._protocol.force_close()
-        if self._protocol.transport is not None and not self._is_unfinished():
-            self._protocol.transport.close()
-        return _NOTHING
-
-    def _is_unfinished(self) -> bool:
-        """Whether the real parser still holds a part of the body, until its reader has room."""
-        return self._payload is not None and not self._payload.is_eof()
+        self._line.hang_up()
+        self._wake()
 
 
-_HTTP = b"http"
-
-
-def _end_of_usual(raw: bytes) -> int:
-    """Where the first head ends; 0 if it, or what came with it, is not of the usual kind."""
-    end = raw.find(b"\r\n\r\n") + 4
-    if end < 4 or len(raw) > _AT_ONCE or not raw.startswith(b"HTTP/1.1 "):
-        return 0
-    if raw.find(b"\n\r\n", 0, end) != end - 3 or raw.find(b"\n\n", 0, end) >= 0:
-        return 0  # it ends before, at a bare line feed
-    return 0 if raw.find(b"hunked", 0, end) >= 0 else end
-
-
-def _is_usual(message: RawResponseMessage) -> bool:
-    return message.code >= 200 and hdrs.TRANSFER_ENCODING not in message.headers
+def _is_misread(message: RawResponseMessage, head: bytes) -> bool:
+    """Whether *head* tells more of its body than the parser says."""
+    headers = message.headers
+    return hdrs.TRANSFER_ENCODING in headers or (hdrs.CONTENT_LENGTH not in headers and bool(_FRAMING.search(head)))
 
 
 def _begin_of_http(raw: bytes) -> int | None:

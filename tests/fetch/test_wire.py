@@ -254,19 +254,52 @@ def test_a_long_head_is_mended_in_linear_time() -> None:
 # The library below.
 
 
-async def test_the_library_still_has_what_the_parser_before_its_own_is_joined_to() -> None:
+async def test_the_library_still_has_what_a_line_is_joined_to() -> None:
     async with aiohttp.TCPConnector() as connector:
         assert connector._factory.func is ResponseHandler
         wire.install(connector)
-        protocol = connector._factory()
-        assert isinstance(protocol, wire.Protocol)
-        assert (protocol._tail, protocol._parser) == (b"", None)
+        line = connector._factory()
+        assert isinstance(line, wire.Line)
+        assert (line.transport, line.writing_paused) == (None, False)
+    assert {"connect"} <= vars(aiohttp.BaseConnector).keys()
     assert {"read_until_eof", "max_line_size", "max_headers"} <= inspect.signature(
         ResponseHandler.set_response_params
     ).parameters.keys()
 
 
-async def test_every_session_of_a_fetcher_reads_that_way(raw_server: StartRaw, open_fetcher: OpenFetcher) -> None:
+# What one parser reads after another head, as a new one would.
+HEADS = {
+    "sized": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+    "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "not changed": b"HTTP/1.1 304 Same\r\nContent-Length: 5\r\n\r\n",
+    "nothing": b"HTTP/1.1 204 None\r\nX-A: 1\r\nX-A: 2\r\n\r\n",
+    "to the end": b"HTTP/1.1 200 OK\r\n\r\n",
+    "closing": b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n",
+    "old": b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n",
+    "interim": b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n",
+    "another protocol": b"HTTP/1.1 101 Now\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+    "broken": b"SSH-2.0\r\n\r\n",
+    "cut off": b"HTTP/1.1 200 OK\r\nContent-Le",
+}
+
+
+def as_read(heads: wire.Heads, head: bytes) -> str:
+    try:
+        return repr(heads.read(head))
+    except Exception as error:  # whatever it dislikes
+        return type(error).__name__
+
+
+@pytest.mark.parametrize("first", HEADS.values(), ids=HEADS)
+@pytest.mark.parametrize("second", HEADS.values(), ids=HEADS)
+async def test_a_head_is_read_the_same_whatever_was_read_before(first: bytes, second: bytes) -> None:
+    loop = asyncio.get_running_loop()
+    heads = wire.Heads(loop)
+    as_read(heads, first)
+    assert as_read(heads, second) == as_read(wire.Heads(loop), second)
+
+
+async def test_every_request_is_answered_that_way(raw_server: StartRaw, open_fetcher: OpenFetcher) -> None:
     server = await raw_server(answering(sized("no colon")))
     for on_sent in (None, lambda: None):
         response = await open_fetcher().fetch(Request(server.url), on_sent)
