@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Folders of tests that mostly compute: they run beside the others, which mostly wait.
 COMPUTING := conformance demo export fuzz http items parse politeness security spiders traps tutorials urls
+# pip compiles what it installs, but not what is edited here, and where PYTHONDONTWRITEBYTECODE is set nobody else does: each
+# crawl would then compile the package anew, which takes as long as all the rest of its start.
+COMPILE := $(BIN)/python -m compileall -q crawler
 
 .PHONY: demo test check format bench clean
 
@@ -13,6 +16,7 @@ demo: $(STAMP)  ## environment, installation, and a crawl of the bundled booksho
 	$(BIN)/crawl demo
 
 test: $(STAMP)  ## environment, installation, and every test, with branch coverage
+	$(COMPILE)
 	$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest -q $(COMPUTING:%=tests/%) > .computing.log 2>&1 & computing=$$!; \
 	$(BIN)/coverage run -m pytest $(COMPUTING:%=--ignore=tests/%); rest=$$?; \
@@ -31,6 +35,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 bench: $(STAMP)
+	$(COMPILE)
 	$(BIN)/python benchmarks/throughput.py
 
 $(STAMP): pyproject.toml
@@ -38,6 +43,7 @@ $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV) || { echo "python3-venv is missing; on Debian: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable . --group dev
+	$(COMPILE)
 	touch $(STAMP)
 
 clean:

@@ -66,6 +66,11 @@ def crawl(name: str, python: str, start_url: str, expected: Iterable[str], concu
         return Crawl(cost, _read_records(name, output, urls))
 
 
+def compile_package() -> None:
+    """Compile this checkout to bytecode, as pip compiles what it installs: the peers' packages, and all libraries, are."""
+    subprocess.run([sys.executable, "-m", "compileall", "-q", str(REPOSITORY / "crawler")], check=True)
+
+
 def why_absent(name: str, python: str) -> str | None:
     """Why the contender's module cannot be run by *python*, in a line; None if it can."""
     module = {"crawler": ["crawler", "--help"], "memory": ["crawler", "--help"], "scrapy": ["scrapy", "version"]}.get(

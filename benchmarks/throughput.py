@@ -24,7 +24,7 @@ from pathlib import Path
 
 from closed_site import DEFAULT_ARCHIVE, START_PATH, MissingArchive, Server, Site, build, served
 from contenders import CONCURRENCY, CONTENDERS
-from measure import ContenderFailed, Cost, crawl, why_absent
+from measure import ContenderFailed, Cost, compile_package, crawl, why_absent
 
 Costs = dict[str, list[Cost]]
 """Contender -> one cost per round."""
@@ -83,6 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
         except MissingArchive as error:
             print(f"throughput: {error}", file=sys.stderr)
             return 2
+        compile_package()
         os.sync()  # a contender that syncs its output must not wait for the site's pages to reach the disk
         pythons, absent = contenders(options)
         try:
