@@ -1,4 +1,4 @@
-# The two commands of the README, and what CI runs. Everything lives in .venv; nothing outside it is touched.
+# The two commands of the README, and the three that CI runs. Everything lives in .venv; nothing outside it is touched.
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +10,7 @@ COMPUTING := conformance demo export fuzz http items parse politeness security s
 # crawl would then compile the package anew, which takes as long as all the rest of its start.
 COMPILE := $(BIN)/python -m compileall -q crawler
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test check guard format bench clean
 
 demo: $(STAMP)  ## environment, installation, and a crawl of the bundled bookshop
 	$(BIN)/crawl demo
@@ -33,6 +33,9 @@ check: $(STAMP)  ## format, lint, types, import floors
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+guard: $(STAMP)  ## what a page costs, counted in instructions; fails if it is a tenth more than benchmarks/guard.toml says
+	$(BIN)/python benchmarks/guard.py
 
 bench: $(STAMP)
 	$(COMPILE)
