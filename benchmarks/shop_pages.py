@@ -1,4 +1,4 @@
-"""Made product pages in the form of a shop's: some 19 KB, 16 links and 220 elements each, where no real ones are at hand.
+"""Made product pages in the form of a shop's: some 19 KB, 16 links and 200 elements each, where no real ones are at hand.
 
 Rule 1: a page is a pure function of its number, so the same pages are made on every machine.
 Rule 2: the six fields that the contenders look for are in each of them.
@@ -146,7 +146,7 @@ def page(number: int) -> str:
     """The page of product *number*."""
     chance = Random(number)
     others = [_POD.format(slug=f"made_{number}_{other}", **_product(chance)) for other in range(_NEIGHBOURS)]
-    text = " ".join(_words(chance, 12).capitalize() + "." for _ in range(22))
+    text = " ".join(_words(chance, 12).capitalize() + "." for _ in range(49))
     upc = f"{chance.getrandbits(64):016x}"
     shelf = chance.choice(_SHELVES)
     return _PAGE.format(number=number, text=text, upc=upc, shelf=shelf, neighbours="".join(others), **_product(chance))

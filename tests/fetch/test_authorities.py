@@ -21,8 +21,9 @@ StartRaw = Callable[..., Awaitable[Any]]  # of a RawServer, in conftest.py
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 FETCH = """
-import asyncio, sys
+import sys
 from crawler.assemble import HttpFetcher  # as a crawl imports it
+from crawler.api import run_loop
 from crawler.fetch.fetcher import FetchOptions
 from crawler.request import Request
 from aiohttp import connector
@@ -41,7 +42,7 @@ async def main():
     print(unread())
     await fetcher.close()
 
-asyncio.run(main())
+run_loop(main)
 """
 
 
