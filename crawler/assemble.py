@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import crawler.fetch.authorities  # noqa: F401 isort: skip (before anything imports aiohttp)
 from crawler.config import Project, Settings, find_project
 from crawler.discovery import nearest, own_traceback, source_of
 from crawler.engine.commit import CommitOptions, Committer, News

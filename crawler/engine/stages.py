@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 from msgspec import Meta
 
-from crawler.engine.commit import Committer
-from crawler.engine.harvest import Harvest
-from crawler.engine.remote import Task
-from crawler.engine.stats import Stats
-from crawler.fetch.fetcher import Fetcher
-from crawler.fetch.robots import RobotsCache
-from crawler.fetch.room import Room
-from crawler.frontier.frontier import Frontier
-from crawler.parse.page import Page, PageOptions
-from crawler.politeness.pace import Manners
+if TYPE_CHECKING:  # whoever wants the options alone need not load the rest, aiohttp among it
+    from crawler.engine.commit import Committer
+    from crawler.engine.harvest import Harvest
+    from crawler.engine.remote import Task
+    from crawler.engine.stats import Stats
+    from crawler.fetch.fetcher import Fetcher
+    from crawler.fetch.robots import RobotsCache
+    from crawler.fetch.room import Room
+    from crawler.frontier.frontier import Frontier
+    from crawler.parse.page import Page, PageOptions
+    from crawler.politeness.pace import Manners
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What stands on the command line: help, version, commands, spiders, options, and what is close to one."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -53,6 +54,27 @@ def test_the_door_imports_nothing_heavy():
     command = [sys.executable, "-c", script]
     shown = subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, text=True, check=True)
     assert shown.stdout == "[]\n"
+
+
+def test_what_a_command_imports_is_left_alone_by_the_garbage_collector_and_what_comes_later_is_not():
+    script = """
+import atexit, gc, sys
+from crawler.cli.main import main
+atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 10_000, file=sys.stderr))
+sys.argv = ["crawl", *sys.argv[1:]]
+main()
+"""
+    said = [
+        subprocess.run([sys.executable, "-c", script, *words], cwd=ROOT, capture_output=True, text=True, check=True)
+        for words in (["settings", "--help"], ["--help"])
+    ]
+    assert [ended.stderr for ended in said] == ["True True\n", "True False\n"]
+
+
+def test_a_process_that_is_not_the_command_s_own_is_collected_as_before(crawl):
+    before = gc.get_freeze_count()
+    crawl("settings", "--help")
+    assert (gc.isenabled(), gc.get_freeze_count()) == (True, before)
 
 
 def test_every_command_in_the_table_can_be_imported_and_says_what_it_does(crawl):
