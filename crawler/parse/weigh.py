@@ -127,19 +127,26 @@ _UNBEARABLE = Weight(inf, 0)
 def is_light(document: bytes) -> bool:
     """Whether the tree of *document*, in UTF-8, can be built here and now; if not, it may still be an honest one.
 
-    Takes 0.3 µs/kB up to 24 kB, 4 µs/kB of what is longer, which is about what parsing takes; 15 ms at most.
+    Takes 0.2 µs/kB up to 24 kB, 4 µs/kB of what is longer, which is about what parsing takes; 15 ms at most.
     """
     length = len(document)
     if length <= _TINY or length > _LONG:
         return length <= _TINY
-    tags = document.count(b"<")
-    if length <= _SHORT and tags <= _FEW:
+    if length <= _SHORT and _has_few_tags(document):
         return True
+    tags = document.count(b"<")
     if tags > _MANY:
         return False
     if tags <= _SOME and _estimate(document, tags).is_within(LIGHT_SECONDS, LIGHT_BYTES):
         return True
     return weight(document).is_within(LIGHT_SECONDS, LIGHT_BYTES)
+
+
+def _has_few_tags(document: bytes) -> bool:
+    """Whether it has no more than ``_FEW``: to take them away finds each by ``memchr``, which is a third less time than
+    to count them takes, where each byte is looked at.
+    """
+    return len(document) - len(document.replace(b"<", b"", _FEW + 1)) <= _FEW
 
 
 def is_bearable(document: bytes, *, is_own: bool = False) -> bool:
