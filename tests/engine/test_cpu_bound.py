@@ -10,7 +10,7 @@ import spiders_for_processes as spiders
 from crawling import Scripted, crawled, prepared
 
 from crawler.discovery import SpiderSource, source_of
-from crawler.engine import remote
+from crawler.engine import crossing, remote
 from crawler.engine.harvest import CallbackError
 from crawler.request import Request
 from crawler.response import Response, headers_of
@@ -162,9 +162,9 @@ def parse_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "_spider", None)
 
 
-def a_task(callback: str = "parse") -> remote.Task:
+def a_task(callback: str = "parse") -> crossing.Task:
     response = Response(HOME, 200, headers_of({"Content-Type": "text/html"}), b"<h1>Home</h1>")
-    return remote.Task(Request(HOME, callback), response, 4)
+    return crossing.Task(Request(HOME, callback), response, 4)
 
 
 @pytest.mark.usefixtures("parse_process")
