@@ -34,7 +34,10 @@ class Apart:
         self._watchdog = watchdog
         self._refresh_within = refresh_within
         self.names = frozenset(name for name in dir(type(spider)) if is_cpu_bound(getattr(type(spider), name, None)))
-        self._choices = {name: Choice() for name in self.names} if stages.chooses else {}
+        chooses = (
+            stages.chooses and steps.first_async is None
+        )  # or items would be checked before it or after it, by turns
+        self._choices = {name: Choice() for name in self.names} if chooses else {}
 
     def sends(self, name: str, page: Page) -> bool:
         """Whether *page* goes to a process for its callback *name*. What is heavy does, whatever is chosen for others."""
@@ -70,25 +73,16 @@ class Apart:
         is sent after all.
         """
         name = entry.request.callback
-        choice, begun, is_timed = self._choices[name], perf_counter(), False
-
-        def before_waiting() -> None:
-            nonlocal is_timed
-            is_timed = True
-            choice.stayed(perf_counter() - begun)
-            FETCHING.set(turn)
-            turn.step_aside()
-
+        callback, choice, begun = getattr(self._spider, name), self._choices[name], perf_counter()
         FETCHING.set(None)
-        callback = getattr(self._spider, name)
         try:
-            harvest = await run_callback(callback, page, page.url, self._watchdog, self._steps, before_waiting)
+            harvest = await run_callback(callback, page, page.url, self._watchdog, self._steps)
         except PageTooHeavy:
-            FETCHING.set(turn)
-            return await self.send(entry, page, turn)
+            harvest = None
         finally:
-            if not is_timed:
-                choice.stayed(perf_counter() - begun)
+            choice.stayed(perf_counter() - begun)
+        if harvest is None:
+            return await self.send(entry, page, turn)
         if harvest.requests and name not in LISTINGS:
             harvest.forbids_following = page.forbids_following
         return harvest
