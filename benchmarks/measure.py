@@ -69,7 +69,7 @@ def crawl(name: str, python: str, start_url: str, expected: Iterable[str], concu
     with tempfile.TemporaryDirectory(prefix="crawl-") as folder:
         output = Path(folder) / "books.jsonl"
         command = CONTENDERS[name](python, Job(start_url, output, concurrency))
-        cost = _run(command, Path(folder), len(urls))
+        cost = run(command, Path(folder), len(urls))
         return Crawl(cost, _read_records(name, output, urls))
 
 
@@ -99,7 +99,7 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": path}
 
 
-def _run(command: list[str], folder: Path, pages: int) -> Cost:
+def run(command: list[str], folder: Path, pages: int) -> Cost:
     limit = 60 + pages / 10  # seconds: ten pages a second is a fifth of what the slowest contender makes
     log = folder / "output.log"
     with log.open("wb") as stream:
