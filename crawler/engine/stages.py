@@ -10,8 +10,8 @@ from msgspec import Meta
 
 if TYPE_CHECKING:  # whoever wants the options alone need not load the rest, aiohttp among it
     from crawler.engine.commit import Committer
-    from crawler.engine.harvest import Harvest
     from crawler.engine.crossing import Task
+    from crawler.engine.harvest import Harvest
     from crawler.engine.stats import Stats
     from crawler.fetch.fetcher import Fetcher
     from crawler.fetch.robots import RobotsCache
