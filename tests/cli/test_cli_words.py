@@ -2,9 +2,9 @@
 
 import gc
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -36,15 +36,19 @@ def test_the_help_names_every_command_and_every_exit_code(crawl):
         assert code in " ".join(ended.out.split())
 
 
-def test_the_help_comes_in_less_than_two_hundred_milliseconds():
-    seconds = []
+def cpu_of(*words: str) -> float:
+    """Seconds of CPU that a process of Python takes: on a busy machine it waits, but works no longer for that."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}  # it takes longer
-    command = [sys.executable, "-m", "crawler", "--help"]
-    for _ in range(5):
-        begun = time.perf_counter()
-        subprocess.run(command, cwd=ROOT, env=plain, stdout=subprocess.DEVNULL, check=True)
-        seconds.append(time.perf_counter() - begun)
-    assert min(seconds) < 0.2
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *words], cwd=ROOT, env=plain, stdout=subprocess.DEVNULL, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_the_help_takes_a_few_times_as_long_as_python_alone():
+    """Measured: 5 times, which on a quiet machine is 50 ms; at most 150 ms are wanted."""
+    rounds = [(cpu_of("-m", "crawler", "--help"), cpu_of("-c", "pass")) for _ in range(5)]
+    assert min(ours for ours, _ in rounds) < 10 * min(python for _, python in rounds)
 
 
 def test_the_door_imports_nothing_heavy():
