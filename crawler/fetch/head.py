@@ -49,7 +49,7 @@ class Target:
         self.path = parsed.raw_path_qs
         is_named = not has_authorization and (parsed.raw_user is not None or parsed.raw_password is not None)
         self.authorization = _basic(parsed.user or "", parsed.password or "") if is_named else ""
-        if _CONTROL.search(self.path):
+        if _CONTROL.search(self.origin) or _CONTROL.search(self.path):
             raise ValueError("there is a control character in the URL")
 
 
@@ -149,6 +149,8 @@ def _body(request: Request) -> tuple[bytes | None, str]:
     if request.json is not None:
         return msgspec.json.encode(request.json), "application/json"
     if request.form is not None:
+        if any(_CONTROL.search(name) for name in request.form):
+            raise ValueError("there is a control character in the name of a form's field")
         return urlencode(request.form, doseq=True).encode(), "application/x-www-form-urlencoded"
     return request.body, "application/octet-stream"
 

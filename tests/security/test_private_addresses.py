@@ -383,7 +383,8 @@ async def test_a_host_whose_public_address_did_not_answer_may_be_tried_again(sta
 _CRAWLER = Path(crawler.__file__).parent
 _OPENERS = {
     "TCPConnector(": {"fetch/connect.py"},
-    "ClientSession(": {"fetch/http.py"},
+    "ClientSession(": set(),
+    "_connector.connect(": {"fetch/lines.py"},
     "socket.socket(": {"fetch/guard.py", "fetch/resolve.py"},  # the second asks whether this machine has an ::1
     "open_connection(": set(),
     "create_connection(": set(),
