@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
@@ -17,6 +16,7 @@ from crawler.fetch.robots import RobotsCache
 from crawler.fetch.room import Room
 from crawler.frontier.frontier import Frontier
 from crawler.parse.page import Page, PageOptions
+from crawler.parse.pool import Told
 from crawler.politeness.pace import Manners
 
 
@@ -62,7 +62,7 @@ class Trees(Protocol):
 
 
 class Processes(Protocol):
-    async def run(self, task: Task, told: Callable[[float, float], None] | None = None) -> Harvest:
+    async def run(self, task: Task, told: Told | None = None) -> Harvest:
         """Run the task's callback in a parse process. *told* hears what the way cost here, and the work there."""
 
     async def close(self) -> None:
