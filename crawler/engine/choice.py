@@ -53,8 +53,11 @@ class Choice:
         return not self._is_there and (self._stayed <= _WEIGHT or self._stayed % _AGAIN == 0)
 
     def tried(self, seconds: float) -> None:
-        """To pack a page and to unpack what it gave took *seconds*."""
-        self._cost(_TRIED * seconds, 1 / min(self._stayed, _WEIGHT))
+        """To pack a page and to unpack what it gave took *seconds*. The least of them say most: the first ones of a crawl
+        are slow.
+        """
+        cost = _TRIED * seconds
+        self._cost(cost, 1 / 2 if cost < self._crossing else 1 / _WEIGHT)
 
     def stayed(self, seconds: float, cpu: float) -> None:
         """A page took *seconds* here, and *cpu* of them were its own."""
