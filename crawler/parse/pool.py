@@ -183,10 +183,16 @@ class ParsePool(Generic[Task, Answer]):
             process.send(waiting.popleft())
 
     def _lost(self, process: _Process) -> None:
-        """There is a place for a new one: who waits first may start it."""
         self._processes.discard(process)
-        if self._waiting and not self._is_closed:
-            _send_again(self._waiting.popleft().answer)
+        self._wake()
+
+    def _wake(self) -> None:
+        """There may be a place for a new process: who waits first may start it."""
+        while self._waiting and not self._is_closed and len(self._processes) < self._most:
+            waiter = self._waiting.popleft().answer
+            if not waiter.done():
+                waiter.set_result(None)
+                return
 
     def _leave(self, job: _Job) -> None:
         """Nobody waits for *job* any more."""
@@ -194,6 +200,7 @@ class ParsePool(Generic[Task, Answer]):
             self._waiting.remove(job)
         elif job.process is not None and job.process.is_at(job):
             job.process.end(None)  # it would be busy for nobody
+        self._wake()  # it may have been woken itself
 
 
 class _Job:

@@ -216,6 +216,16 @@ async def test_those_behind_a_page_that_is_cancelled_are_answered_by_a_fresh_pro
         assert answers[0] == answers[1] != before
 
 
+async def test_those_that_wait_are_answered_though_the_ones_before_them_are_cancelled_together() -> None:
+    async with a_pool(work.obey) as pool:
+        orders = [asyncio.create_task(pool.run("report")) for _ in range(5)]
+        await asyncio.sleep(0.01)  # the first one starts a process, and the others wait for it
+        for order in orders[:3]:
+            order.cancel()
+        _, _, _, *answers = await asyncio.wait_for(asyncio.gather(*orders, return_exceptions=True), 20.0)
+        assert answers[0] == answers[1] == await pool.run("report")
+
+
 async def test_what_the_way_and_the_work_took_is_told() -> None:
     heard: list[tuple[float, ...]] = []
     async with a_pool(work.obey) as pool:
