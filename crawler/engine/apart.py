@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+import pickle
+from time import perf_counter, thread_time
 
 from crawler.engine.callback import run_callback
 from crawler.engine.choice import Choice
@@ -14,8 +15,10 @@ from crawler.engine.steps import Steps
 from crawler.engine.visit import led_to
 from crawler.engine.watchdog import Watchdog
 from crawler.errors import PageTooHeavy
+from crawler.outcome import Record
 from crawler.parse.page import Page
-from crawler.request import Entry
+from crawler.parse.stream import pack
+from crawler.request import Entry, Request
 from crawler.spider import FETCHING, LISTINGS, Spider, is_cpu_bound
 
 
@@ -73,16 +76,30 @@ class Apart:
         is sent after all.
         """
         name = entry.request.callback
-        callback, choice, begun = getattr(self._spider, name), self._choices[name], perf_counter()
+        callback, choice, harvest = getattr(self._spider, name), self._choices[name], None
+        begun, used = perf_counter(), thread_time()
         FETCHING.set(None)
         try:
             harvest = await run_callback(callback, page, page.url, self._watchdog, self._steps)
         except PageTooHeavy:
-            harvest = None
+            pass
         finally:
-            choice.stayed(perf_counter() - begun)
+            choice.stayed(perf_counter() - begun, thread_time() - used)
         if harvest is None:
             return await self.send(entry, page, turn)
         if harvest.requests and name not in LISTINGS:
             harvest.forbids_following = page.forbids_following
+        if choice.wants_trial and type(entry.request) is Request:
+            choice.tried(_trial(Task(entry.request, page.response, entry.depth, page.options), harvest))
         return harvest
+
+
+def _trial(task: Task, harvest: Harvest) -> float:
+    """Seconds that it takes to pack *task* and to unpack *harvest*."""
+    records = [Record(record.data) for record in harvest.records]
+    requests = [request for request in harvest.requests if type(request) is Request]
+    given = pickle.dumps(Harvest(records, requests=requests), 5)
+    used = thread_time()
+    pack(task)
+    pickle.loads(given)  # noqa: S301 (it was packed just now)
+    return thread_time() - used

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Protocol
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:  # whoever wants the options alone need not load the rest, aio
     from crawler.fetch.room import Room
     from crawler.frontier.frontier import Frontier
     from crawler.parse.page import Page, PageOptions
+    from crawler.parse.pool import Told
     from crawler.politeness.pace import Manners
 
 
@@ -63,7 +63,7 @@ class Trees(Protocol):
 
 
 class Processes(Protocol):
-    async def run(self, task: Task, told: Callable[[float, float], None] | None = None) -> Harvest:
+    async def run(self, task: Task, told: Told | None = None) -> Harvest:
         """Run the task's callback in a parse process. *told* hears what the way cost here, and the work there."""
 
     async def close(self) -> None:

@@ -29,7 +29,7 @@ from itertools import islice
 from multiprocessing.context import SpawnContext, SpawnProcess
 from time import perf_counter
 from types import ModuleType
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
 from msgspec import Meta
 
@@ -43,13 +43,12 @@ if sys.platform == "linux":
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
+Told: TypeAlias = Callable[[float, float, float], None]
 
 _START_TIMEOUT = 60.0
 """Seconds that a new process gets to be ready; a fresh interpreter takes some 0.2 s on an idle machine."""
 _LONG = 1.0
 """Seconds after which those behind a page are sent to another process: it may take its whole ``parse_timeout``."""
-_LAST_ANSWERS = 1.0
-"""Seconds in which what a process sent before it ended is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +99,16 @@ class ParsePool(Generic[Task, Answer]):
         self._waiting: deque[_Job] = deque()
         self._is_closed = False
 
-    async def run(self, task: Task, told: Callable[[float, float], None] | None = None) -> Answer:
+    @property
+    def has_several(self) -> bool:
+        """Whether it may have more than one process."""
+        return self._most > 1
+
+    async def run(self, task: Task, told: Told | None = None) -> Answer:
         """``work(task)`` in a process. What it raises is raised here.
 
-        :param told: hears how many seconds the way there and back has cost here, and the work there
+        :param told: hears how many seconds the way there and back has cost here, as far as it is timed, and the work
+            there: by the clock, and of the CPU
         :raises NoParseProcess: none could be started
         :raises ParseProcessDied: the process ended before it answered
         :raises ParseTimeout: it gave no answer within ``parse_timeout`` and was killed
@@ -126,7 +131,7 @@ class ParsePool(Generic[Task, Answer]):
             return given
         finally:
             if told is not None:
-                told(cost + answer.reading + perf_counter() - begun, answer.seconds)
+                told(cost + answer.reading + perf_counter() - begun, answer.seconds, answer.cpu)
 
     async def close(self) -> None:
         """End every process. Tasks that are under way end with :class:`ParseProcessDied`."""
@@ -178,10 +183,16 @@ class ParsePool(Generic[Task, Answer]):
             process.send(waiting.popleft())
 
     def _lost(self, process: _Process) -> None:
-        """There is a place for a new one: who waits first may start it."""
         self._processes.discard(process)
-        if self._waiting and not self._is_closed:
-            _send_again(self._waiting.popleft().answer)
+        self._wake()
+
+    def _wake(self) -> None:
+        """There may be a place for a new process: who waits first may start it."""
+        while self._waiting and not self._is_closed and len(self._processes) < self._most:
+            waiter = self._waiting.popleft().answer
+            if not waiter.done():
+                waiter.set_result(None)
+                return
 
     def _leave(self, job: _Job) -> None:
         """Nobody waits for *job* any more."""
@@ -189,6 +200,7 @@ class ParsePool(Generic[Task, Answer]):
             self._waiting.remove(job)
         elif job.process is not None and job.process.is_at(job):
             job.process.end(None)  # it would be busy for nobody
+        self._wake()  # it may have been woken itself
 
 
 class _Job:
@@ -246,7 +258,7 @@ class _Process(Stream):
             raise ParseTimeout(f"a parse process was not ready within {_START_TIMEOUT:g} s and was killed") from error
         except (BrokenExecutor, OSError) as error:
             raise NoParseProcess("a parse process could not be started: it ended at once") from error
-        serving.add_done_callback(self._ended)
+        serving.add_done_callback(_hear)
         await self.connect(self._ends[0])
         self._ends[1].close()  # or nobody would notice that the process has closed its own
 
@@ -295,9 +307,13 @@ class _Process(Stream):
             self.end(ParseTimeout(f"its parse process gave no answer in {self._timeout:g} s and was killed"))
             return
         if busy >= _LONG:
+            if not self.is_alive:
+                self.hang_up()  # it has left a child behind, which holds its end of the socket
+                return
             self._ahead.took(busy)
-            for waiter, _ in islice(self.sent, 1, None):
-                _send_again(waiter)  # others may have time
+            if self._pool.has_several:  # others may have time
+                for waiter, _ in islice(self.sent, 1, None):
+                    _send_again(waiter)
         wait = _LONG if busy >= _LONG else _LONG - busy
         self._timer = loop.call_later(min(wait, self._timeout - busy), self._look)
 
@@ -325,14 +341,11 @@ class _Process(Stream):
             end.close()
         self._executor.shutdown(wait=False)  # what it still holds ends with BrokenExecutor
 
-    def _ended(self, serving: asyncio.Future[None]) -> None:
-        """The process ended. Its last answers may still be on their way; but where it has left a child that holds the
-        socket open, nobody else would tell.
-        """
-        if not serving.cancelled():
-            serving.exception()
-        if self.is_open:
-            asyncio.get_running_loop().call_later(_LAST_ANSWERS, self.hang_up)
+
+def _hear(serving: asyncio.Future[None]) -> None:
+    """The process ended, or serves no more: the socket says the same."""
+    if not serving.cancelled():
+        serving.exception()
 
 
 def _load(process: _Process) -> int:

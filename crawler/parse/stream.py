@@ -20,13 +20,13 @@ from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from io import BufferedReader
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any, NamedTuple, cast
 
 _COUNT = struct.Struct("<I")
 """Of the parts of a task, before their lengths."""
-_ANSWER = struct.Struct("<?dQ")
-"""Whether it is an error, the seconds that the work took, and its length."""
+_ANSWER = struct.Struct("<?ddQ")
+"""Whether it is an error, the seconds that the work took, those of the CPU among them, and its length."""
 _READ = 256 * 1024
 """Bytes that a process reads at once: as much as the socket holds by default."""
 
@@ -46,6 +46,8 @@ class Answer(NamedTuple):
     pickled: bytes | bytearray
     seconds: float
     """That the work took."""
+    cpu: float
+    """Seconds of it that were its own."""
     reading: float
     """Seconds that it took to be read here."""
 
@@ -129,13 +131,13 @@ class Stream(asyncio.Protocol):
             held = self._rest
         place, end = 0, len(held)
         while end - place >= _ANSWER.size:
-            is_error, seconds, length = _ANSWER.unpack_from(held, place)
+            is_error, seconds, cpu, length = _ANSWER.unpack_from(held, place)
             begin = place + _ANSWER.size
             if end - begin < length:
                 break
             place = begin + length
             now = perf_counter()
-            self.answered(Answer(is_error, held[begin:place], seconds, now - begun))
+            self.answered(Answer(is_error, held[begin:place], seconds, cpu, now - begun))
             begun = now
         if held is self._rest:
             del self._rest[:place]
@@ -152,9 +154,10 @@ def serve(work: Callable[[Any], Any], end: socket.socket) -> None:
     with suppress(OSError), end, end.makefile("rb", _READ) as tasks:  # OSError: the crawl is gone
         assert isinstance(tasks, BufferedReader)
         while (parts := _next(tasks)) is not None:
-            begin = perf_counter()
+            begun, used = perf_counter(), thread_time()
             is_error, pickled = _answer(work, parts)
-            end.sendall(_ANSWER.pack(is_error, perf_counter() - begin, len(pickled)) + pickled)
+            head = _ANSWER.pack(is_error, perf_counter() - begun, thread_time() - used, len(pickled))
+            end.sendall(head + pickled)
 
 
 def _next(tasks: BufferedReader) -> list[bytes] | None:
