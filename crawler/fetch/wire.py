@@ -122,6 +122,7 @@ class Line(ResponseHandler):
     _give_back: Callable[[Line], object] | None = None
     _on_end: Callable[[Line], object] | None = None
     _readable: Callable[[], object] | None = None
+    _tunnel: Answer | None = None
 
     def __init__(self, loop: asyncio.AbstractEventLoop, heads: Heads) -> None:
         super().__init__(loop)
@@ -243,11 +244,15 @@ class Line(ResponseHandler):
     # What follows is for the library alone, which asks a proxy for a tunnel.
 
     def set_response_params(self, **_: Any) -> None:  # Any: meant for the library's own parser
-        self._listen(Answer(self, "CONNECT", 0))
+        self._tunnel = Answer(self, "CONNECT", 0)
+        self._listen(self._tunnel)
+        if self.transport is None:
+            self._tunnel.lose(None)
 
     async def read(self) -> tuple[RawResponseMessage, StreamReader]:
-        assert self._answer is not None
-        message = await self._answer.arrive()
+        tunnel, self._tunnel = self._tunnel, None
+        assert tunnel is not None, "set_response_params() comes before read()"
+        message = await tunnel.arrive()
         self._answer, self._is_fresh = None, True  # what comes before the handshake begins is nobody's
         return message, EMPTY_PAYLOAD
 
