@@ -31,6 +31,8 @@ ROBOTS = "User-agent: *\nAllow: /\n"
 # Comments are matched first, so that the links inside them are left alone, as a browser leaves them.
 _LINK = re.compile(r'<!--.*?-->|<a\s[^>]*?href="(?P<href>[^"]*)"', re.DOTALL)
 _SLUG = re.compile(r"/catalogue/([^/\"]+)_\d+/reviews/")
+_LEADING = re.compile(r"<base\b[^>]*>|<meta\b[^>]*\b(?:refresh|robots)\b[^>]*>", re.IGNORECASE)
+"""Elements of other pages that lead out of the site, or forbid to follow."""
 
 _NAVIGATION_LINKS = 3
 """Each real page opens with links to the shop, all books and its category: these hold the site together."""
@@ -96,7 +98,17 @@ def _read_templates(archive: Path) -> list[_Template]:
     with tarfile.open(archive) as tar:
         members = [member for member in tar if member.isfile() and member.name.endswith(".html")]
         members.sort(key=lambda member: (len(member.name), member.name))  # 2.html before 10.html
-        return [_cut(_read(tar, member)) for member in members]
+        pages = [(Path(member.name).stem, _read(tar, member)) for member in members]
+    if all(_SLUG.search(page) for _, page in pages):
+        return [_cut(page, _slug(page)) for _, page in pages]
+    templates = [_cut(_LEADING.sub("", page), name) for name, page in pages]
+    return [template for template in templates if template.distinct >= _NAVIGATION_LINKS]
+
+
+def _slug(page: str) -> str:
+    found = _SLUG.search(page)
+    assert found is not None
+    return found[1]
 
 
 def _read(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
@@ -105,7 +117,7 @@ def _read(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
     return stream.read().decode()
 
 
-def _cut(page: str) -> _Template:
+def _cut(page: str, slug: str) -> _Template:
     order: dict[str, int] = {}
     texts, slots, position = [], [], 0
     for match in _LINK.finditer(page):
@@ -115,10 +127,7 @@ def _cut(page: str) -> _Template:
         slots.append(order.setdefault(match["href"], len(order)))
         position = match.end("href")
     texts.append(page[position:])
-    slug = _SLUG.search(page)
-    assert slug is not None, "not a product page of the bookshop"
-    assert len(order) >= _NAVIGATION_LINKS, f"{slug[1]} has not even the links of the navigation"
-    return _Template(slug[1], tuple(texts), tuple(slots), len(order))
+    return _Template(slug, tuple(texts), tuple(slots), len(order))
 
 
 def _path(templates: list[_Template], number: int) -> str:

@@ -16,6 +16,13 @@ from threading import Timer
 from contenders import CONCURRENCY, CONTENDERS, Job
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+_PROBES = {
+    "crawler": ("-m", "crawler", "--help"),
+    "memory": ("-m", "crawler", "--help"),
+    "scrapy": ("-m", "scrapy", "version"),
+    "scrapling": ("-c", "import scrapling.spiders"),
+}
+"""What works in a Python that has the contender's package."""
 
 
 class ContenderFailed(Exception):
@@ -62,42 +69,43 @@ def crawl(name: str, python: str, start_url: str, expected: Iterable[str], concu
     with tempfile.TemporaryDirectory(prefix="crawl-") as folder:
         output = Path(folder) / "books.jsonl"
         command = CONTENDERS[name](python, Job(start_url, output, concurrency))
-        cost = _run(command, Path(folder), len(urls))
+        cost = run(command, Path(folder), len(urls))
         return Crawl(cost, _read_records(name, output, urls))
 
 
+def compile_package() -> None:
+    """Compile this checkout to bytecode, as pip compiles what it installs: the peers' packages, and all libraries, are."""
+    subprocess.run([sys.executable, "-m", "compileall", "-q", str(REPOSITORY / "crawler")], check=True)
+
+
 def why_absent(name: str, python: str) -> str | None:
-    """Why the contender's module cannot be run by *python*, in a line; None if it can."""
-    module = {"crawler": ["crawler", "--help"], "memory": ["crawler", "--help"], "scrapy": ["scrapy", "version"]}.get(
-        name
-    )
-    if module is None:
+    """Why the contender's package cannot be used by *python*, in a line; None if it can."""
+    probe = _PROBES.get(name)
+    if probe is None:
         return None
     try:
-        answer = subprocess.run(
-            [python, "-m", *module], env=_environment(), capture_output=True, text=True, check=False
-        )
+        answer = subprocess.run([python, *probe], env=environment(), capture_output=True, text=True, check=False)
     except OSError as error:
         return f"{python}: {error.strerror}"
     if answer.returncode == 0:
         return None
     last_line = answer.stderr.strip().rpartition("\n")[2]
-    return f"`{python} -m {' '.join(module)}` says: {last_line or f'exit code {answer.returncode}'}"
+    return f"`{python} {' '.join(probe)}` says: {last_line or f'exit code {answer.returncode}'}"
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """This checkout comes before any installed version of the package."""
     path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
     return os.environ | {"PYTHONPATH": path}
 
 
-def _run(command: list[str], folder: Path, pages: int) -> Cost:
+def run(command: list[str], folder: Path, pages: int) -> Cost:
     limit = 60 + pages / 10  # seconds: ten pages a second is a fifth of what the slowest contender makes
     log = folder / "output.log"
     with log.open("wb") as stream:
         started = time.perf_counter()
         process = subprocess.Popen(
-            command, cwd=folder, env=_environment(), stdin=subprocess.DEVNULL, stdout=stream, stderr=stream
+            command, cwd=folder, env=environment(), stdin=subprocess.DEVNULL, stdout=stream, stderr=stream
         )
         alarm = Timer(limit, process.kill)
         alarm.start()

@@ -1,6 +1,6 @@
-"""Crawl one closed site with this project, with a bare loop and with Scrapy, and print what each costs.
+"""Crawl one closed site with this project, with a bare loop and with its peers, and print what each costs.
 
-    python benchmarks/throughput.py [--scrapy --scrapy-python VENV/bin/python] [--check]
+    python benchmarks/throughput.py [--scrapy --scrapy-python VENV/bin/python] [--scrapling ...] [--check]
 
 Every figure is of a whole process: starting Python, importing and shutting down count, and nothing is
 subtracted. The server is another process, whose cost is nobody's. README.md beside this file says what is
@@ -23,8 +23,8 @@ from functools import partial
 from pathlib import Path
 
 from closed_site import DEFAULT_ARCHIVE, START_PATH, MissingArchive, Server, Site, build, served
-from contenders import CONCURRENCY, CONTENDERS
-from measure import ContenderFailed, Cost, crawl, why_absent
+from contenders import CONCURRENCY, CONTENDERS, PEERS
+from measure import ContenderFailed, Cost, compile_package, crawl, why_absent
 
 Costs = dict[str, list[Cost]]
 """Contender -> one cost per round."""
@@ -68,9 +68,10 @@ class Target:
 
 
 TARGETS = (
-    Target("crawler CPU/page vs bare <= 1.5", "cpu_per_page", "bare", 1.5, is_ceiling=True),
+    Target("crawler CPU/page vs bare <= 1.25", "cpu_per_page", "bare", 1.25, is_ceiling=True),
     Target("crawler CPU/page vs its memory store <= 1.15", "cpu_per_page", "memory", 1.15, is_ceiling=True),
-    Target("crawler pages/s vs scrapy >= 12", "pages_per_second", "scrapy", 12.0, is_ceiling=False),
+    Target("crawler pages/s vs scrapy >= 15", "pages_per_second", "scrapy", 15.0, is_ceiling=False),
+    Target("crawler pages/s vs scrapling >= 4.5", "pages_per_second", "scrapling", 4.5, is_ceiling=False),
 )
 
 
@@ -83,6 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
         except MissingArchive as error:
             print(f"throughput: {error}", file=sys.stderr)
             return 2
+        compile_package()
         os.sync()  # a contender that syncs its output must not wait for the site's pages to reach the disk
         pythons, absent = contenders(options)
         try:
@@ -102,10 +104,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="throughput", description=(__doc__ or "").partition("\n")[0])
     number, add = partial(parser.add_argument, type=positive, metavar="N"), parser.add_argument
     number("--pages", default=10_000, help="pages of the site (default: %(default)s)")
-    number("--rounds", default=3, help="runs of each contender (default: %(default)s)")
+    number("--rounds", default=5, help="runs of each contender (default: %(default)s)")
     number("--concurrency", default=CONCURRENCY, help="requests at once (default: %(default)s)")
-    add("--scrapy", action="store_true", help="run Scrapy too: some 50 s a round")
-    add("--scrapy-python", default=sys.executable, metavar="PYTHON", help="the Python that has Scrapy")
+    for name, about in (("scrapy", "Scrapy too: some 50 s a round"), ("scrapling", "Scrapling too: some 25 s a round")):
+        add(f"--{name}", action="store_true", help=f"run {about}")
+        add(f"--{name}-python", default=sys.executable, metavar="PYTHON", help="the Python that has it")
     add("--pages-archive", type=Path, default=DEFAULT_ARCHIVE, metavar="FILE", help="the real pages, tar.gz")
     add("--without", action="append", default=[], choices=["crawler", "memory"], help="leave this contender out")
     add("--json", type=Path, metavar="FILE", help="write every run's figures here")
@@ -122,14 +125,15 @@ def positive(text: str) -> int:
 
 def contenders(options: argparse.Namespace) -> tuple[dict[str, str], dict[str, str]]:
     """Who runs, with which Python; and who does not, with the reason."""
-    pythons = dict.fromkeys(CONTENDERS, sys.executable) | {"scrapy": options.scrapy_python}
+    pythons = dict.fromkeys(CONTENDERS, sys.executable)
+    pythons |= {name: getattr(options, f"{name}_python") for name in PEERS}
     absent = {name: reason for name, python in pythons.items() if (reason := reason_to_skip(name, python, options))}
     return {name: python for name, python in pythons.items() if name not in absent}, absent
 
 
 def reason_to_skip(name: str, python: str, options: argparse.Namespace) -> str | None:
-    if name == "scrapy" and not options.scrapy:
-        return "add --scrapy --scrapy-python VENV/bin/python to include it"
+    if name in PEERS and not getattr(options, name):
+        return f"add --{name} --{name}-python VENV/bin/python to include it"
     if name in options.without:
         return "left out by --without"
     return why_absent(name, python)
@@ -196,8 +200,8 @@ def verdict(target: Target, table: dict[str, Medians]) -> str:
 
 
 def is_missed(table: dict[str, Medians], options: argparse.Namespace) -> bool:
-    """What was not measured counts as missed, except Scrapy's target when nobody asked for ``--scrapy``."""
-    asked = [target for target in TARGETS if target.over != "scrapy" or options.scrapy]
+    """What was not measured counts as missed, except over a peer that nobody asked for."""
+    asked = [target for target in TARGETS if target.over not in PEERS or getattr(options, target.over)]
     ratios = [(target, target.ratio(table)) for target in asked]
     return any(ratio is None or not target.is_met(ratio) for target, ratio in ratios)
 

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import crawler.fetch.authorities  # noqa: F401 isort: skip (before anything imports aiohttp)
 from crawler.config import Project, Settings, find_project
 from crawler.discovery import nearest, own_traceback, source_of
 from crawler.engine.commit import CommitOptions, Committer, News
@@ -259,7 +260,8 @@ def assemble(
     robots = RobotsCache(
         fetcher, partial(_agent_of, identities), asyncio.get_running_loop().time, store.robots, has_past=is_resumed
     )
-    pool = ParsePool(work, prepare, source_of(type(spider), args), settings.options(PoolOptions))
+    processes = settings.options(PoolOptions)
+    pool = ParsePool(work, prepare, source_of(type(spider), args), processes)
     options = settings.options(CommitOptions)
 
     def news() -> News:
@@ -268,7 +270,17 @@ def assemble(
     committer = Committer(frontier, outputs[:-1], outputs[-1], stats, options, news)
     page_options = PageOptions(settings.options(LinkOptions).links, token=product_token(user_agent_of(fetch_options)))
     stages = Stages(
-        frontier, fetcher, robots, manners, pool, Trial(engine.concurrency), committer, stats, page_options, room
+        frontier,
+        fetcher,
+        robots,
+        manners,
+        pool,
+        processes.parse_processes == "auto",
+        Trial(engine.concurrency),
+        committer,
+        stats,
+        page_options,
+        room,
     )
     return Crawl(spider, stages, store, outputs, settings.options(Retry), engine)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from os.path import relpath
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
+from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -332,10 +332,21 @@ def _in_words(error: Exception, kind: Any) -> str:  # Any: a type expression
     if not isinstance(error, msgspec.ValidationError):
         return f"it is not JSON: {message}"
     if "enum" in message:
-        return "expected one of: " + ", ".join(get_args(get_args(kind)[0]))
+        return f"expected {_words(get_args(kind)[0])}"
     message = re.sub(r", got `\w+`", "", message)
     message = re.sub(r"`([\w |]+)`", lambda found: " or ".join(_KINDS[kind] for kind in found[1].split(" | ")), message)
     return message[:1].lower() + message[1:]
+
+
+def _words(kind: Any) -> str:  # Any: a type expression with a Literal in it
+    """``one of: power, process``; ``a whole number or auto``."""
+    if get_origin(kind) is Literal:
+        return "one of: " + ", ".join(get_args(kind))
+    others = [get_args(each) for each in get_args(kind) if get_origin(each) is not Literal and each is not type(None)]
+    words = [_KINDS[bare.__name__] for bare, *_ in others]
+    return " or ".join(
+        [*words, *(word for each in get_args(kind) if get_origin(each) is Literal for word in get_args(each))]
+    )
 
 
 def _takes(value: object, kind: Any) -> bool:  # Any: a type expression

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -187,8 +188,9 @@ class Entry(msgspec.Struct, gc=False):
         return not self.referrer
 
 
+@lru_cache(maxsize=10_000)
 def hostname_of(host: str) -> str:
-    """*host* without its port."""
+    """*host* without its port. Remembered: it is asked half a dozen times for each page, of the same few hosts."""
     name, _, port = host.rpartition(":")
     return name if name and port.isdigit() else host
 

@@ -129,6 +129,9 @@ def test_the_environment_is_that_of_the_process(monkeypatch: pytest.MonkeyPatch)
         ("headers", '{"X-A": "1"}', {"X-A": "1"}),
         ("headers", "{}", {}),
         ("durability", "process", "process"),
+        ("parse_processes", "auto", "auto"),
+        ("parse_processes", "2", 2),
+        ("parse_processes", "unset", None),
         ("max_body", "1000", 1000),
     ],
 )
@@ -153,6 +156,8 @@ def test_a_text_is_read_as_the_type_of_its_setting(name: str, text: str, expecte
         ("obey_robots", "maybe", "expected true or false"),
         ("user_agent", "", "expected text of length >= 1"),
         ("durability", "pwer", "expected one of: power, process"),
+        ("parse_processes", "some", "expected a whole number or auto"),
+        ("parse_processes", "0", "expected a whole number >= 1"),
         ("headers", "X-A: 1", 'expected a table (in JSON: {"name": "value"})'),
         ("headers", '{"X-A": 1}', "expected text - at `$[...]`"),
         ("headers", '{"X-A"', "it is not JSON: Input data was truncated"),

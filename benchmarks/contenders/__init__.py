@@ -44,10 +44,18 @@ def scrapy(python: str, job: Job) -> list[str]:
     return [python, str(HERE / "scrapy_spider.py"), job.start_url, str(job.output), str(job.concurrency)]
 
 
+def scrapling(python: str, job: Job) -> list[str]:
+    return [python, str(HERE / "scrapling_spider.py"), job.start_url, str(job.output), str(job.concurrency)]
+
+
 CONTENDERS: dict[str, Callable[[str, Job], list[str]]] = {
     "bare": bare,
     "crawler": crawler,
     "memory": memory,
     "scrapy": scrapy,
+    "scrapling": scrapling,
 }
 """Name -> (path of a Python, job) -> command line. In this order they run within a round."""
+
+PEERS = ("scrapy", "scrapling")
+"""Those that are dependencies of nothing here: they run when they are asked for, each with a Python of its own."""

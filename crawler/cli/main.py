@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import sys
 from collections.abc import Sequence
@@ -89,6 +90,7 @@ class SpiderOrCommand(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command:
         command: click.Command = import_module(COMMANDS[name].module if name in COMMANDS else _UNNAMED[name]).command
+        _collect_from_here()
         return command
 
     def resolve_command(
@@ -130,7 +132,22 @@ def _is_site(arguments: Sequence[str]) -> bool:
 
 def main() -> None:
     """The console script. Never a traceback of ours for a user's mistake."""
-    sys.exit(run(sys.argv[1:]))
+    gc.disable()  # until a command is loaded
+    try:
+        sys.exit(run(sys.argv[1:]))
+    finally:
+        gc.enable()
+
+
+def _collect_from_here() -> None:
+    """Leave what was imported to itself: it stays until the process ends, and there is no garbage in it.
+
+    To look through it while it comes (115 times), once more in each full collection, and at the exit, cost a fifth of the
+    CPU time of a short run: 68 ms of 343. A process that is not ours alone is left as it is.
+    """
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def run(arguments: list[str]) -> int:

@@ -13,6 +13,7 @@ import msgspec
 
 from crawler.engine.watchdog import where_of
 from crawler.errors import CrawlerError, ForgottenAwait, SpiderError, WrongResult
+from crawler.http.refresh import Refresh
 from crawler.outcome import Record, Reject
 from crawler.request import Request
 
@@ -36,6 +37,8 @@ class Harvest(msgspec.Struct):
     """Items that wait for an ``async`` step, and the number of that step."""
     forbids_following: bool = False
     """Whether the page asks that none of its links is followed; looked for only where there are requests."""
+    refresh: Refresh | None = None
+    """Of a page that a parse process did not give to its callback, because it goes on to another one."""
 
 
 class CallbackError(CrawlerError):

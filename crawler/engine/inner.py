@@ -38,6 +38,8 @@ class Inner:
     def __init__(self, stages: Stages, hosts: Hosts, retry: Retry, options: EngineOptions) -> None:
         self._parts = stages, hosts, retry, options
         self.frontier = stages.frontier
+        self.crew: set[asyncio.Task[Any] | None] = set()
+        """The tasks in which callbacks run. Whoever asks from another one was started by a callback."""
 
     async def page(self, request: Request, parent: Entry | None, statuses: Container[int]) -> Page:
         """Fetch *request* for *parent*, which has stepped aside.
@@ -53,7 +55,7 @@ class Inner:
 class Turn:
     """What a callback may do while it runs, beside giving items and requests."""
 
-    __slots__ = ("_count", "_entry", "_inner", "_is_over", "_page", "_sent", "_task", "others")
+    __slots__ = ("_count", "_entry", "_inner", "_is_over", "_page", "_sent", "others")
 
     def __init__(self, inner: Inner, entry: Entry | None, page: Page | None = None, *, sent: bool = True) -> None:
         """
@@ -65,10 +67,9 @@ class Turn:
         self._entry = entry
         self._page = page
         self._sent = sent
-        self._task = asyncio.current_task()
         self._count = 0
         self._is_over = False
-        self.others: set[asyncio.Task[Page]] = set()
+        self.others: set[asyncio.Task[Page]] | None = None
         """Fetches for tasks that the callback has started, as ``asyncio.gather()`` does. They are owned here: when one of
         them fails, and the callback with it, nobody else would end the rest."""
 
@@ -89,9 +90,10 @@ class Turn:
 
     async def end_others(self) -> None:
         """End what is fetched for tasks that were left behind."""
-        for task in self.others:
+        others = self.others or set()
+        for task in others:
             task.cancel()
-        await asyncio.wait(self.others)
+        await asyncio.wait(others)
 
     async def fetch(self, wanted: Request | str, statuses: Container[int], fields: dict[str, Any]) -> Page:
         """As :meth:`crawler.Spider.fetch`."""
@@ -105,9 +107,11 @@ class Turn:
             )
         self.step_aside()
         fetching = self._inner.page(request, self._entry, statuses)
-        if asyncio.current_task() is self._task:
+        if asyncio.current_task() in self._inner.crew:
             return await fetching
         task = asyncio.create_task(fetching)
+        if self.others is None:
+            self.others = set()
         self.others.add(task)
         task.add_done_callback(self.others.discard)
         try:

@@ -5,29 +5,17 @@ from __future__ import annotations
 import logging
 import sys
 
-import msgspec
-
 from crawler.discovery import SpiderSource, build, own_traceback
 from crawler.engine.callback import run_callback_here
+from crawler.engine.crossing import Task
 from crawler.engine.harvest import CallbackError, Harvest
 from crawler.engine.steps import NO_STEPS, Intake, steps_of
 from crawler.errors import SpiderLoadError
 from crawler.export.logs import InertFormatter
 from crawler.outcome import Record
-from crawler.parse.page import Page, PageOptions
-from crawler.request import Request
-from crawler.response import Response
+from crawler.parse.heap import keep_freed_memory
+from crawler.parse.page import Page
 from crawler.spider import Spider
-
-
-class Task(msgspec.Struct, frozen=True):
-    """A page for a callback."""
-
-    request: Request
-    response: Response
-    depth: int
-    options: PageOptions = PageOptions()
-
 
 _source: SpiderSource | None = None
 _spider: Spider | None = None
@@ -38,18 +26,23 @@ def prepare(source: object) -> None:
     """Remember the spider; it is built with the first task, so that an error in it has somebody to be told to."""
     global _source, _spider
     assert isinstance(source, SpiderSource)
+    keep_freed_memory()
     if logging.lastResort is not None:  # what is logged here goes to the terminal past the crawl's own handlers
         logging.lastResort.setFormatter(InertFormatter())
     _source, _spider = source, None
 
 
 def work(task: Task) -> Harvest:
-    """Run the callback of ``task.request``.
+    """Run the callback of ``task.request``, unless the page goes on to another one.
 
     :raises CallbackError: it raised, or the spider cannot be built here
     """
     page = Page(task.response, task.request, task.depth, task.options)
     page.trust()  # this process is there to be lost
+    if task.refresh_within is not None:
+        refresh = page.refresh
+        if refresh is not None and refresh.leads_within(task.refresh_within):
+            return Harvest(refresh=refresh)
     spider = _built()
     harvest = run_callback_here(getattr(spider, task.request.callback), page, page.url, _steps)
     _check_pending(harvest, page.url)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 from msgspec import Meta
 
-from crawler.engine.commit import Committer
-from crawler.engine.harvest import Harvest
-from crawler.engine.remote import Task
-from crawler.engine.stats import Stats
-from crawler.fetch.fetcher import Fetcher
-from crawler.fetch.robots import RobotsCache
-from crawler.fetch.room import Room
-from crawler.frontier.frontier import Frontier
-from crawler.parse.page import Page, PageOptions
-from crawler.politeness.pace import Manners
+if TYPE_CHECKING:  # whoever wants the options alone need not load the rest, aiohttp among it
+    from crawler.engine.commit import Committer
+    from crawler.engine.crossing import Task
+    from crawler.engine.harvest import Harvest
+    from crawler.engine.stats import Stats
+    from crawler.fetch.fetcher import Fetcher
+    from crawler.fetch.robots import RobotsCache
+    from crawler.fetch.room import Room
+    from crawler.frontier.frontier import Frontier
+    from crawler.parse.page import Page, PageOptions
+    from crawler.parse.pool import Told
+    from crawler.politeness.pace import Manners
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,8 @@ class Trees(Protocol):
 
 
 class Processes(Protocol):
-    async def run(self, task: Task) -> Harvest:
-        """Run the task's callback in a parse process."""
+    async def run(self, task: Task, told: Told | None = None) -> Harvest:
+        """Run the task's callback in a parse process. *told* hears what the way cost here, and the work there."""
 
     async def close(self) -> None:
         """End the processes."""
@@ -77,6 +79,8 @@ class Stages:
     robots: RobotsCache
     manners: Manners
     processes: Processes
+    chooses: bool
+    """Whether it is chosen by what they take which ``@cpu_bound`` callbacks run there."""
     trees: Trees
     committer: Committer
     stats: Stats

@@ -14,6 +14,7 @@ from crawler.engine.stages import EngineOptions, Stages
 from crawler.errors import BlockedAddress, FetchError
 from crawler.fetch.robots import RobotsUnavailable
 from crawler.http.addresses import refusal
+from crawler.http.refresh import Refresh
 from crawler.outcome import Outcome, Verdict
 from crawler.parse.page import Page, PageOptions
 from crawler.politeness.retry import RETRYABLE_STATUSES, Retry, may_repeat
@@ -156,12 +157,17 @@ class Visit(ABC):
         if entry.request.callback in LISTINGS:
             return None  # no HTML, and far too big to be parsed as such for one word in it
         refresh = page.refresh if limit is not None else None
-        if refresh is None or limit is None or refresh.seconds > limit or refresh.target is None:
+        if refresh is None or limit is None or not refresh.leads_within(limit):
             return None
-        target = redirected(entry, 303, refresh.target)
-        if isinstance(target, str) or target.url.partition("#")[0] in (page.url, *entry.redirects):
-            return None
-        return target
+        return led_to(entry, page.url, refresh)
+
+
+def led_to(entry: Entry, url: str, refresh: Refresh) -> Request | None:
+    """Where *refresh* leads from the page *url*, if that is another one."""
+    target = redirected(entry, 303, refresh.target or "")
+    if isinstance(target, str) or target.url.partition("#")[0] in (url, *entry.redirects):
+        return None
+    return target
 
 
 @lru_cache(maxsize=8)

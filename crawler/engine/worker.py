@@ -7,14 +7,14 @@ import logging
 from collections.abc import Callable
 
 from crawler.discovery import nearest
+from crawler.engine.apart import Apart
 from crawler.engine.callback import run_callback
 from crawler.engine.harvest import CallbackError, Harvest, is_cancellation
 from crawler.engine.hosts import Hosts
 from crawler.engine.inner import Inner, Turn
-from crawler.engine.remote import Task
 from crawler.engine.stages import EngineOptions, Stages
 from crawler.engine.steps import steps_of
-from crawler.engine.visit import Visit, why_not_there
+from crawler.engine.visit import Visit, led_to, why_not_there
 from crawler.engine.watchdog import Watchdog
 from crawler.errors import PageTooHeavy, ParseProcessError, SinkError, StoreError
 from crawler.frontier.frontier import Admission
@@ -23,7 +23,7 @@ from crawler.parse.page import Page
 from crawler.politeness.retry import RETRYABLE_STATUSES, Retry, may_repeat
 from crawler.request import Entry, Request
 from crawler.response import Response
-from crawler.spider import FETCHING, LISTINGS, Spider, is_cpu_bound
+from crawler.spider import FETCHING, LISTINGS, Spider
 
 log = logging.getLogger("crawler")
 
@@ -55,7 +55,7 @@ class Worker(Visit):
         self._steps = steps_of(spider)
         self._inner = Inner(stages, self._hosts, retry, options)
         self.watchdog = Watchdog(options.slow_callback)
-        self._cpu_bound = {name for name in dir(type(spider)) if is_cpu_bound(getattr(type(spider), name, None))}
+        self._apart = Apart(spider, stages, self._steps, self.watchdog, options.refresh_redirect)
         self._items = 0  # in all runs of the job, those not committed included
         self._hears_failures = type(spider).on_failure is not Spider.on_failure
 
@@ -66,6 +66,7 @@ class Worker(Visit):
 
     async def work(self) -> None:
         """Lease, visit, hand over the outcome; until the frontier gives no more."""
+        self._inner.crew.add(asyncio.current_task())
         frontier, committer, room = self._frontier, self._stages.committer, self._stages.room
         outcome: Outcome | None = None
         while (entry := await frontier.lease()) is not None:
@@ -115,13 +116,16 @@ class Worker(Visit):
         if not callable(callback):
             return await self._no_callback(entry, name)
         page = self._page(entry, response)
+        is_sent = self._apart.sends(name, page)
         try:
-            if not await self._is_ready(entry, page):
+            if not is_sent and not await self._is_ready(entry, page):
                 return self._wait_for_tree(entry)
-            target = self._refreshed(entry, page)
+            target = None if is_sent else self._refreshed(entry, page)
+            harvest = await self._harvest(entry, page, is_sent=is_sent) if target is None else Harvest()
+            if harvest.refresh is not None:
+                target = led_to(entry, page.url, harvest.refresh)
             if target is not None:
                 return await self._go_on(entry, target, response)
-            harvest = await self._harvest(entry, page)
         except CallbackError as error:
             self._count_error()
             return await self._fail(entry, "callback_error", error.summary, response.status, error.trace)
@@ -134,27 +138,23 @@ class Worker(Visit):
         self._stats.pages += outcome is not None
         return outcome
 
-    async def _harvest(self, entry: Entry, page: Page) -> Harvest:
+    async def _harvest(self, entry: Entry, page: Page, *, is_sent: bool) -> Harvest:
         """What the callback gives, with its items after all steps.
 
         :raises CallbackError: it raised, or a step did
         :raises ParseProcessError: its process was lost
         """
-        name, steps = entry.request.callback, self._steps
+        name = entry.request.callback
         turn = Turn(self._inner, entry, page, sent=page.response.was_sent)
         FETCHING.set(turn)
         try:
-            if name in self._cpu_bound:
-                harvest = await self._stages.processes.run(
-                    Task(entry.request, page.response, entry.depth, page.options)
-                )
-                steps.resume(harvest)
-                if harvest.pending:
-                    turn.step_aside()
-                    await steps.finish(harvest, page.url, self.watchdog)
+            if is_sent:
+                harvest = await self._apart.send(entry, page, turn)
+            elif name in self._apart.names:
+                harvest = await self._apart.stay(entry, page, turn)
             else:
                 callback = getattr(self._spider, name)
-                harvest = await run_callback(callback, page, page.url, self.watchdog, steps, turn.step_aside)
+                harvest = await run_callback(callback, page, page.url, self.watchdog, self._steps, turn.step_aside)
                 if harvest.requests and name not in LISTINGS:
                     harvest.forbids_following = page.forbids_following
         finally:
@@ -165,6 +165,7 @@ class Worker(Visit):
 
     def let_start_fetch(self) -> None:
         """In the task that draws from ``start()``."""
+        self._inner.crew.add(asyncio.current_task())
         FETCHING.set(Turn(self._inner, None))
 
     async def _is_ready(self, entry: Entry, page: Page) -> bool:
@@ -173,7 +174,7 @@ class Worker(Visit):
         :raises PageTooHeavy: there will be none
         """
         name = entry.request.callback
-        if name in self._cpu_bound or name in LISTINGS or not page.is_document or page.is_light:
+        if name in LISTINGS or not page.is_document or page.is_light:
             return True
         is_last = not may_repeat(entry.request.method, PageTooHeavy.reason, None)  # a POST is not sent twice for that
         return await self._stages.trees.build(page, entry.host, waits=is_last)

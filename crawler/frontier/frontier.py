@@ -188,7 +188,7 @@ class Frontier:
         referrer = "" if parent is None else parent.referrer if hop else parent.request.url
         redirects = (*parent.redirects, parent.request.url) if parent is not None and hop else ()
         may_enter = parent is None or parent.inside
-        objection_to = self._trap_rule(parent, hop=hop, is_listing=is_listing)
+        objection_to: Callable[[Request, Address], str] | None = None
         seed = self._store.seed
         marks = fingerprints(requests, seed, self._canonical)
         offered: list[Entry] = []
@@ -207,6 +207,8 @@ class Frontier:
                 self._plant_at(target.hostname)
             is_private = is_private_host(target.hostname)
             objection = self._objection(target.hostname, depth, enters=is_private and not may_enter)
+            if objection_to is None:  # most pages have nothing new to ask about
+                objection_to = self._trap_rule(parent, hop=hop, is_listing=is_listing)
             objection = objection or objection_to(request, target)
             if objection:
                 skipped.append((objection, request.url))
@@ -416,12 +418,12 @@ class Frontier:
     def answered(self, entry: Entry, *, was_sent: bool = True) -> None:
         """*entry*'s page has come, whatever it says; if it *was_sent* for, from its host, which is well then."""
         self._schedule.answered(entry.host, entry, self._loop.time(), was_sent=was_sent)
-        if was_sent and self._stalls:
+        if was_sent and self._stalls.hosts:
             self._courtesy.revive(entry)
 
     def gives_up(self, entry: Entry) -> bool:
         """Whether *entry*'s host has kept too many requests waiting for nothing to be sent another one."""
-        return bool(self._stalls) and self._stalls.gives_up(entry.host, self._loop.time())
+        return bool(self._stalls.hosts) and self._stalls.gives_up(entry.host, self._loop.time())
 
     def rest(self, entry: Entry, seconds: float) -> None:
         """Leave *entry*'s host alone for a while."""

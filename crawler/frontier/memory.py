@@ -3,43 +3,41 @@
 from __future__ import annotations
 
 import secrets
+from array import array
 from collections.abc import Sequence
 
+from crawler.frontier.seen import SeenSet
 from crawler.frontier.store import Batch, Restored, Want
 from crawler.request import Entry
 from crawler.response import RobotsFile
 
 
 class MemoryStore:
-    """URL-seen as a set of 64-bit numbers: 74 bytes of memory for each URL."""
+    """URL-seen, and where the outputs are."""
 
     keeps = False
 
     def __init__(self) -> None:
         self.seed = secrets.randbits(64)
         self.positions: dict[str, int] = {}
-        self._seen: set[int] = set()
+        self._seen = SeenSet()
+        self._group = 0
 
     async def open(self) -> Restored:
         return Restored()
 
     def known(self, fingerprints: Sequence[int]) -> list[bool]:
-        seen = self._seen
-        return [fingerprint in seen for fingerprint in fingerprints]
+        return self._seen.known(fingerprints)
 
     def add(self, entries: Sequence[Entry]) -> list[Entry]:
-        seen = self._seen
-        new = []
-        for entry in entries:
-            if entry.fingerprint not in seen:
-                seen.add(entry.fingerprint)
-                new.append(entry)
-            elif not entry.request.unique:
-                new.append(entry)
-        return new
+        add = self._seen.add
+        return [entry for entry in entries if add(entry.fingerprint) or not entry.request.unique]
 
     async def commit(self, batch: Batch) -> None:
         self.positions.update(batch.positions)
+        self._group += 1
+        discovered = [entry for outcome in batch.outcomes for entry in outcome.discovered]
+        self._seen.saved(self._group, array("Q", [entry.fingerprint for entry in batch.seeds + discovered]))
 
     async def hosts(self, after: str, limit: int) -> list[str]:
         return []
@@ -51,4 +49,4 @@ class MemoryStore:
         return None
 
     async def close(self) -> None:
-        self._seen.clear()
+        self._seen = SeenSet()

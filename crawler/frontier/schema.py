@@ -22,7 +22,8 @@ FILE = "frontier.sqlite3"
 VERSION = 3
 """Raised with each change that an older program could not read."""
 _BUSY_SECONDS = 5.0
-_CACHE_KIB = 64 * 1024
+_CACHE_KIB = 32 * 1024
+"""A million URLs of 5,000 hosts were taken in as quickly as with twice as much, and the system remembers the file, too."""
 _CHECKPOINT_PAGES = 4_000
 """Pages of 4 KiB in the log before they are written back: each is then written once for many commits."""
 _ROWS = 1_024
@@ -60,18 +61,21 @@ def create(path: Path, meta: dict[str, Any], *, syncs: bool) -> None:  # Any: SQ
     """Make a new database with those values in its table ``meta``.
 
     Without a log yet: what its first transaction says is in the file when this returns, and no error of writing it
-    can be lost, as one can when a log is written back at the close.
+    can be lost, as one can when a log is written back at the close. Nor is there a journal on disk: a file that is half made
+    is made anew. That, and to say at once that there will be a log, leaves 2 of the 8 syncs that both took.
     """
     with translated(path):
         connection = sqlite3.connect(path, isolation_level=None)
         try:
             connection.execute("PRAGMA page_size = 4096")
+            connection.execute("PRAGMA journal_mode = MEMORY")
             connection.execute(f"PRAGMA synchronous = {'FULL' if syncs else 'NORMAL'}")
             connection.execute("BEGIN IMMEDIATE")
             for statement in _TABLES.split(";")[:-1]:
                 connection.execute(statement)
             connection.executemany("INSERT INTO meta VALUES (?, ?)", {"version": VERSION, **meta}.items())
             connection.execute("COMMIT")
+            connection.execute("PRAGMA journal_mode = WAL")
         finally:
             connection.close()
         os.chmod(path, 0o600)  # cookies and arguments may be secrets

@@ -17,8 +17,9 @@ _SHIFT = 64 - 12
 _SLOTS = 8
 _ZERO = 0x9E3779B97F4A7C15
 """Stands for the fingerprint 0 in the table, where 0 is a free slot."""
-_RECENT = 500_000
-"""Fingerprints that stay in the set, where they are found three times as fast; 74 bytes each."""
+_RECENT = 100_000
+"""Fingerprints that stay in the set, at 82 bytes each. Small, it is the quicker one: of a million they take as long there as
+in the table, since each is a place of its own in memory, and 34 MB more."""
 _SWEEP = 1_000_000
 """New fingerprints after which the table is saved once more: so many are read one by one when a job is opened."""
 _SWEEP_SHARE = 8

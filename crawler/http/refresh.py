@@ -20,6 +20,10 @@ class Refresh(NamedTuple):
     target: str | None
     """As it stands there, to be joined with the document's base URL. None: the page itself."""
 
+    def leads_within(self, seconds: float) -> bool:
+        """Whether it leads somewhere, and not later than that."""
+        return self.seconds <= seconds and self.target is not None
+
 
 def refresh_of(content: str) -> Refresh | None:
     """What *content*, as of ``5; url=/next``, asks for; None if it is nothing that a browser would heed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -30,13 +30,8 @@ def to_record(item: Any, url: str) -> Record | Reject:  # Any: whatever type the
 
     What has types is checked against them, strictly: ``"12"`` is no int.
     """
-    if isinstance(item, dict):
-        return _encoded(item, item.copy(), None, url)  # the spider may go on changing its own
-    if hasattr(item, "model_dump_json"):
-        return _from_pydantic(item, url)
-    if isinstance(item, Mapping):
-        return _encoded(dict(item), item, None, url)
-    return _from_typed(item, url)
+    item_type: type = type(item)
+    return _way(item_type)(item, url)
 
 
 def item_of(record: Record) -> Any:  # Any: the spider's own item type
@@ -69,12 +64,39 @@ def reject_line(reject: Reject) -> bytes:
     return _ENCODER.encode(reject)
 
 
+@lru_cache(maxsize=256)
+def _way(item_type: type) -> Callable[[Any, str], Record | Reject]:
+    """How an item of that type becomes a record: asked of each type once."""
+    if issubclass(item_type, dict):
+        return _from_dict
+    if hasattr(item_type, "model_dump_json"):
+        return _from_pydantic
+    if issubclass(item_type, Mapping):
+        return _from_mapping
+    return _from_attrs if hasattr(item_type, "__attrs_attrs__") else _from_typed
+
+
+def _from_dict(item: dict[Any, Any], url: str) -> Record | Reject:
+    return _encoded(item, item.copy(), None, url)  # the spider may go on changing its own
+
+
+def _from_mapping(item: Mapping[Any, Any], url: str) -> Record | Reject:
+    return _encoded(dict(item), item, None, url)
+
+
+def _from_attrs(item: Any, url: str) -> Record | Reject:
+    return _checked(_encoded(_in_order(item), item, type(item), url), item, url)
+
+
 def _from_typed(item: Any, url: str) -> Record | Reject:
-    item_type: type = type(item)
-    plain = _in_order(item) if hasattr(item_type, "__attrs_attrs__") else item
-    outcome = _encoded(plain, item, item_type, url)
+    return _checked(_encoded(item, item, type(item), url), item, url)
+
+
+def _checked(outcome: Record | Reject, item: Any, url: str) -> Record | Reject:
+    """*outcome*, if what was written is what the item's type says."""
     if isinstance(outcome, Reject):
         return outcome
+    item_type: type = type(item)
     try:
         decoder = _decoder(item_type)
     except (TypeError, NameError) as error:  # an annotation that msgspec does not know, or a name that is nowhere

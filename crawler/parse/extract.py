@@ -88,7 +88,8 @@ class _Filler:
         self._item_type = item_type
         self._steps = [(rule.name, _step(item_type, rule)) for rule in plan.rules]
         self._takes_url = plan.takes_url
-        self._unset = dict.fromkeys(plan.required, msgspec.UNSET)
+        required = [name for name in plan.required if name != "url" or not plan.takes_url]
+        self._unset = dict.fromkeys(required, msgspec.UNSET)
         self.found_by_rule = [rule.name for rule in plan.rules if rule.css.default is MISSING and not rule.css.many]
 
     def fill(self, root: Root, place: _Place) -> Any:  # Any: the item type
@@ -202,8 +203,9 @@ def _first(branches: tuple[Branch, ...], css: Css) -> Find:
         if kind == TEXT:
             child = element.first_child
             while child is not None:
-                if child.is_text_node:
-                    found = match(child.text_content or "")
+                text = child.text_content
+                if text is not None:
+                    found = match(text)
                     if found is not None:
                         return found
                 elif child.first_child is not None and child.css_first(selector) is not None:
@@ -225,16 +227,23 @@ def _match(css: Css) -> Match:
     pattern = css.pattern
     if pattern is None:
         return str.strip
-    search, has_groups = pattern.search, bool(pattern.groups)
+    search = pattern.search
+    if not pattern.groups:
 
-    def match(text: str) -> str | None:
+        def match_whole(text: str) -> str | None:
+            found = search(text)
+            return None if found is None else found[0].strip()
+
+        return match_whole
+
+    def match_group(text: str) -> str | None:
         found = search(text)
         if found is None:
             return None
-        group: str | None = found[1] if has_groups else None
+        group: str | None = found[1]
         return (found[0] if group is None else group).strip()
 
-    return match
+    return match_group
 
 
 def _item_here(rule: FieldRule) -> Step:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
 
 import msgspec
 from selectolax.lexbor import LexborHTMLParser
@@ -33,7 +33,7 @@ from crawler.parse.links import (
 )
 from crawler.parse.select import Node, Selection, address_of, hrefs, outermost, select
 from crawler.parse.weigh import is_bearable, is_light
-from crawler.parse.words import words_of_metas
+from crawler.parse.words import head_of, words_of_metas
 from crawler.politeness.robots_tag import directives
 from crawler.request import Download, Request, callback_name
 from crawler.response import Headers, Response, headers_of
@@ -52,12 +52,24 @@ _SNIFF = 512
 """Bytes in which a NUL tells of a binary body, whatever its header says."""
 _CONTENT_TYPE = 1_024
 """Characters of a Content-Type. What is found out about each is remembered, and a server may send 256 KiB of it."""
+_WIDE = "utf-16"
+"""How the encodings begin in which ASCII is not ASCII."""
 _NO_TEXT = frozenset({"application/pdf", "application/zip", "application/gzip", "application/octet-stream"})
 _NO_METAS = frozenset({"application/json", "application/javascript", "text/javascript", "text/css", "text/csv"})
 """Texts that have no head in which a page could speak of itself."""
 _LARGE = 1024 * 1024
 """Bytes from which a tree that is there anyway is searched, rather than the body again."""
 _DOCUMENTS = frozenset({"", "text/html", "application/xhtml+xml"})
+
+
+class _Type(NamedTuple):
+    """What a Content-Type says of a body."""
+
+    mime: str
+    is_document: bool
+    """HTML, or nothing."""
+    may_be_text: bool
+    may_have_metas: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +91,13 @@ class Page:
         "_base",
         "_document",
         "_encoding",
+        "_head",
         "_is_light",
         "_is_trusted",
         "_options",
         "_text",
         "_tree",
+        "_type",
         "_words",
         "_xpath",
         "depth",
@@ -108,6 +122,8 @@ class Page:
         self._encoding: str | None = None
         self._document: bytes | None = None
         self._options = options
+        self._type = _type_of(response.headers.get("Content-Type", "")[:_CONTENT_TYPE])
+        self._head: bytes | None = None
         self._words: bytes | None = None
         self._is_light: bool | None = None
         self._is_trusted = False
@@ -178,8 +194,8 @@ class Page:
     @property
     def is_text(self) -> bool:
         """Whether the body can be a document at all. An image or an archive is not, whatever its header says."""
-        return _may_be_text(self.content_type) and (
-            self.body.find(b"\0", 0, _SNIFF) < 0 or self.encoding.startswith("utf-16")
+        return self._type.may_be_text and (
+            self.response.body.find(b"\0", 0, _SNIFF) < 0 or self.encoding.startswith(_WIDE)
         )
 
     @property
@@ -210,7 +226,7 @@ class Page:
     @property
     def is_document(self) -> bool:
         """Whether it says to be HTML, or says nothing."""
-        return _mime(self.content_type) in _DOCUMENTS
+        return self._type.is_document
 
     @property
     def is_light(self) -> bool:
@@ -252,7 +268,7 @@ class Page:
 
         if self._xpath is None:
             self._weigh()
-            is_xml = not self.is_document and "xml" in _mime(self.content_type)
+            is_xml = not self.is_document and "xml" in self._type.mime
             self._xpath = root_of(self.text if self.is_text else "", self.url, is_xml=is_xml)
         return xpath_of_root(self._xpath, query, namespaces, variables)
 
@@ -305,6 +321,8 @@ class Page:
         name = callback_name(callback)
         urls = self._joined(css if css is not None else links or ())
         fields = self._in_session(request_fields)
+        if not fields:
+            return [Request(url, name) for url in urls]
         return [Request(url, name, **fields) for url in urls]
 
     def download(
@@ -528,22 +546,27 @@ class Page:
 
     def _may_say(self, *words: bytes) -> bool:
         """Whether a ``<meta>`` may have one of *words*: to look for it in the bytes costs a fifth of a search in the
-        tree, and less if one looks for more.
+        tree. Most heads have none of them at all, and to find their ``<meta>`` tags would cost more than to look.
         """
-        if self._words is None:
-            self._words = self._words_of_metas()
-        for word in words:  # noqa: SIM110 - any() costs twice as much
-            if word in self._words:
-                return True
+        head = self._head
+        if head is None:
+            head = self._head = self._head_in_lower_case()
+        for word in words:
+            if word in head:
+                if self._words is None:
+                    self._words = words_of_metas(head)
+                if word in self._words:
+                    return True
         return False
 
-    def _words_of_metas(self) -> bytes:
-        if not _may_have_metas(self.content_type):
+    def _head_in_lower_case(self) -> bytes:
+        """What may have a ``<meta>`` in it."""
+        if not self._type.may_have_metas:
             return b""
         if self._tree is not None and len(self.body) > _LARGE:
             return "".join([meta.html or "" for meta in self._tree.tags("meta")]).lower().encode()
-        is_wide = self.encoding.startswith("utf-16")  # no word stands there as ASCII has it
-        return words_of_metas(self.text.encode() if is_wide else self.body)
+        body = self.text.encode() if self.encoding.startswith(_WIDE) else self.response.body
+        return head_of(body).lower()
 
     def _metas(self, attribute: str, value: str) -> list[str]:
         """The content of each ``<meta>`` whose *attribute* is *value*, in whatever case. None of a page too heavy to
@@ -563,7 +586,7 @@ class Page:
 
     def _addresses(self, level: Level) -> list[str | None]:
         """What the body holds, as it stands there."""
-        mime = _mime(self.content_type)
+        mime = self._type.mime
         if mime == "text/css":
             return [] if level == "pages" else list(addresses_in_css(self.text))
         if mime == "application/manifest+json":
@@ -590,18 +613,9 @@ class Page:
 
 
 @lru_cache(maxsize=1024)
-def _mime(content_type: str) -> str:
-    return content_type.partition(";")[0].strip().lower()
-
-
-@lru_cache(maxsize=1024)
-def _may_be_text(content_type: str) -> bool:
-    mime = _mime(content_type)
+def _type_of(content_type: str) -> _Type:
+    mime = content_type.partition(";")[0].strip().lower()
     kind, _, subtype = mime.partition("/")
-    return "xml" in subtype or (kind not in ("image", "audio", "video", "font") and mime not in _NO_TEXT)
-
-
-@lru_cache(maxsize=1024)
-def _may_have_metas(content_type: str) -> bool:
-    mime = _mime(content_type)
-    return _may_be_text(content_type) and mime not in _NO_METAS and not mime.endswith("+json")
+    may_be_text = "xml" in subtype or (kind not in ("image", "audio", "video", "font") and mime not in _NO_TEXT)
+    may_have_metas = may_be_text and mime not in _NO_METAS and not mime.endswith("+json")
+    return _Type(mime, mime in _DOCUMENTS, may_be_text, may_have_metas)

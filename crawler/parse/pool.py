@@ -2,8 +2,10 @@
 
 Rule 1: each process has an executor of its own. In one executor of many processes a single dead one fails every
 future, and a hung one cannot be stopped.
-Rule 2: a process holds one page at a time; pages wait for a free process, as many as there are workers.
-Rule 3: only plain data crosses: the function is given by reference, its argument and answer are pickled.
+Rule 2: a process works on one page at a time. Those that are sent ahead, so that it need not wait, share its fate in
+nothing: when it is lost, the page that was under way is; the others are sent to another process.
+Rule 3: only plain data crosses: the function is given by reference, its argument and answer are pickled
+(:mod:`crawler.parse.stream`).
 Rule 4: each has a bound on its memory: what a page makes of it is the process's end, not the machine's.
 Rule 5: a process imports the user's script only if it needs it: that may start a crawl as it is imported, or be typed
 in and not be there to be imported.
@@ -15,28 +17,38 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing.context import SpawnContext, SpawnProcess
+from time import perf_counter
 from types import ModuleType
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
 from msgspec import Meta
 
-from crawler.errors import NoParseProcess, ParseProcessDied, ParseTimeout
+from crawler.errors import NoParseProcess, ParseProcessDied, ParseProcessError, ParseTimeout
+from crawler.parse.ahead import MOST, Ahead
+from crawler.parse.stream import Answer as Answered
+from crawler.parse.stream import Packed, Stream, pack, serve, unpack
 
 if sys.platform == "linux":
     import resource
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
+Told: TypeAlias = Callable[[float, float, float], None]
 
 _START_TIMEOUT = 60.0
 """Seconds that a new process gets to be ready; a fresh interpreter takes some 0.2 s on an idle machine."""
+_LONG = 1.0
+"""Seconds after which those behind a page are sent to another process: it may take its whole ``parse_timeout``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +56,11 @@ class PoolOptions:
     """The processes for ``@cpu_bound`` callbacks."""
 
     parse_processes: Annotated[
-        Annotated[int, Meta(ge=1)] | None,
-        Meta(description="processes for @cpu_bound callbacks (unset: one for each core)"),
+        Annotated[int, Meta(ge=1)] | Literal["auto"] | None,
+        Meta(
+            description="processes for @cpu_bound callbacks (unset: one for each core; auto: as many, for those callbacks "
+            "whose pages take longer than their way there)"
+        ),
     ] = None
     parse_timeout: Annotated[
         float, Meta(gt=0, description="seconds after which a parse process that gives no answer is killed")
@@ -75,64 +90,158 @@ class ParsePool(Generic[Task, Answer]):
         """
         :param needs_main: whether *work* or a task may be of ``__main__``, the user's script
         """
-        self._work = work
-        self._start = (prepare, context, options.parse_memory * 1024 * 1024, needs_main)
+        self._start = (work, prepare, context, options.parse_memory * 1024 * 1024, needs_main)
         self._timeout = options.parse_timeout
-        self._idle: asyncio.LifoQueue[_Process | None] = asyncio.LifoQueue()
+        most = options.parse_processes
+        self._most = most if isinstance(most, int) else os.cpu_count() or 1
         self._processes: set[_Process] = set()
+        self._grown = 0  # how many there have been at once
+        self._waiting: deque[_Job] = deque()
         self._is_closed = False
-        for _ in range(options.parse_processes or os.cpu_count() or 1):
-            self._idle.put_nowait(None)
 
-    async def run(self, task: Task) -> Answer:
-        """``work(task)`` in a free process. What it raises is raised here.
+    @property
+    def has_several(self) -> bool:
+        """Whether it may have more than one process."""
+        return self._most > 1
 
+    async def run(self, task: Task, told: Told | None = None) -> Answer:
+        """``work(task)`` in a process. What it raises is raised here.
+
+        :param told: hears how many seconds the way there and back has cost here, as far as it is timed, and the work
+            there: by the clock, and of the CPU
         :raises NoParseProcess: none could be started
         :raises ParseProcessDied: the process ended before it answered
         :raises ParseTimeout: it gave no answer within ``parse_timeout`` and was killed
         """
-        process = await self._idle.get()
+        begun = perf_counter()
+        job = _Job(pack(task))
+        cost = perf_counter() - begun
+        while True:
+            try:
+                await self._place(job)
+                answer = await job.answer
+            except asyncio.CancelledError:
+                self._leave(job)
+                raise
+            if answer is not None:
+                break
+        begun = perf_counter()
         try:
-            if process is None or not process.is_alive:
-                process = self._replace(process)
-                await process.launch()
-            return await process.run(self._work, task, self._timeout)
-        except (ParseProcessDied, ParseTimeout, asyncio.CancelledError):
-            if process is not None:  # it is dead, or still busy with a page that nobody waits for
-                self._processes.discard(process)
-                process.kill()
-                process = None
-            raise
+            given: Answer = unpack(answer)
+            return given
         finally:
-            self._idle.put_nowait(process)
+            if told is not None:
+                told(cost + answer.reading + perf_counter() - begun, answer.seconds, answer.cpu)
 
     async def close(self) -> None:
         """End every process. Tasks that are under way end with :class:`ParseProcessDied`."""
         self._is_closed = True
-        processes, self._processes = self._processes, set()
-        for process in processes:
-            process.kill()
+        for process in list(self._processes):
+            process.end(_closed(), _closed())
+        while self._waiting:
+            _fail(self._waiting.popleft().answer, _closed())
 
-    def _replace(self, dead: _Process | None) -> _Process:
+    async def _place(self, job: _Job) -> None:
+        """Send *job* to a process that has room for it, or let it wait for one."""
+        job.answer = asyncio.get_running_loop().create_future()
         if self._is_closed:
-            raise ParseProcessDied("the parse processes were closed")
-        if dead is not None:
-            self._processes.discard(dead)
-            dead.kill()
+            raise _closed()
+        process = min(self._processes, key=_load, default=None)
+        is_idle = process is not None and process.is_open and not process.sent
+        if process is not None and is_idle and not process.is_alive:
+            process.end(None)  # it died while it had nothing to do, a moment ago
+        count = len(self._processes)
+        if count < self._most and (not is_idle or count < self._grown):  # one that was lost is replaced at once
+            process = await self._launch()
+            process.send(job)
+            self._fill(process)
+        elif process is not None and process.takes(job):
+            process.send(job)
+        else:
+            self._waiting.append(job)
+
+    async def _launch(self) -> _Process:
         try:
-            process = _Process(*self._start)
+            process = _Process(self, self._timeout, *self._start)
         except (ImportError, OSError) as error:  # a system without semaphores, as some containers are
             raise NoParseProcess(f"a parse process could not be started: {error}") from error
         self._processes.add(process)
+        self._grown = max(self._grown, len(self._processes))
+        try:
+            await process.launch()
+        except BaseException:
+            process.end(None)
+            raise
+        if self._is_closed:
+            raise _closed()
         return process
 
+    def _fill(self, process: _Process) -> None:
+        """*process* may have room."""
+        waiting = self._waiting
+        while waiting and process.takes(waiting[0]):
+            process.send(waiting.popleft())
 
-class _Process:
-    """An executor of one process."""
+    def _lost(self, process: _Process) -> None:
+        self._processes.discard(process)
+        self._wake()
 
-    def __init__(self, prepare: Callable[[object], None], context: object, memory: int, needs_main: bool) -> None:
+    def _wake(self) -> None:
+        """There may be a place for a new process: who waits first may start it."""
+        while self._waiting and not self._is_closed and len(self._processes) < self._most:
+            waiter = self._waiting.popleft().answer
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    def _leave(self, job: _Job) -> None:
+        """Nobody waits for *job* any more."""
+        if job in self._waiting:
+            self._waiting.remove(job)
+        elif job.process is not None and job.process.is_at(job):
+            job.process.end(None)  # it would be busy for nobody
+        self._wake()  # it may have been woken itself
+
+
+class _Job:
+    """A task on its way."""
+
+    __slots__ = ("answer", "process", "task")
+
+    def __init__(self, task: Packed) -> None:
+        self.task = task
+        self.answer: asyncio.Future[Answered | None] = asyncio.get_running_loop().create_future()
+        """None says: send it again, through no fault of its own."""
+        self.process: _Process | None = None
+        """Where it was sent to."""
+
+
+class _Process(Stream):
+    """An executor of one process, whose one call is :func:`crawler.parse.stream.serve`."""
+
+    def __init__(
+        self,
+        pool: ParsePool[Any, Any],  # Any: it only looks at the bytes
+        timeout: float,
+        work: Callable[[Any], Any],
+        prepare: Callable[[object], None],
+        context: object,
+        memory: int,
+        needs_main: bool,
+    ) -> None:
+        super().__init__()
+        self._pool = pool
+        self._timeout = timeout
+        self._work = work
         self._spawn = _Spawn(SpawnProcess if needs_main else _WithoutMain)
-        self._executor = ProcessPoolExecutor(1, self._spawn, _begin, (prepare, context, memory))
+        self._ends = socket.socketpair()
+        self._executor = ProcessPoolExecutor(1, self._spawn, _begin, (self._ends[1], prepare, context, memory))
+        self._ahead = Ahead()
+        self._begun = 0.0  # when the first of the tasks that are there did
+        self._timer: asyncio.TimerHandle | None = None
+        self._held = 0  # bytes
+        self.sent: deque[tuple[asyncio.Future[Answered | None], int]] = deque()
+        """Who waits for an answer, in order, and the bytes of the task."""
 
     @property
     def is_alive(self) -> bool:
@@ -144,28 +253,120 @@ class _Process:
         try:
             async with asyncio.timeout(_START_TIMEOUT):
                 await loop.run_in_executor(self._executor, os.getpid)
+            serving = loop.run_in_executor(self._executor, _serve, self._work)
         except TimeoutError as error:
             raise ParseTimeout(f"a parse process was not ready within {_START_TIMEOUT:g} s and was killed") from error
         except (BrokenExecutor, OSError) as error:
             raise NoParseProcess("a parse process could not be started: it ended at once") from error
+        serving.add_done_callback(_hear)
+        await self.connect(self._ends[0])
+        self._ends[1].close()  # or nobody would notice that the process has closed its own
 
-    async def run(self, work: Callable[[Task], Answer], task: Task, timeout: float) -> Answer:
+    def takes(self, job: _Job) -> bool:
+        return self.is_open and self._ahead.takes(job.task.size, len(self.sent), self._held)
+
+    def is_at(self, job: _Job) -> bool:
+        """Whether *job* is under way."""
+        return bool(self.sent) and self.sent[0][0] is job.answer
+
+    def send(self, job: _Job) -> None:
         loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(timeout) as limit:
-                return await loop.run_in_executor(self._executor, work, task)
-        except BrokenExecutor as error:
-            raise ParseProcessDied("its parse process died (killed, crashed, or out of memory)") from error
-        except TimeoutError as error:
-            if not limit.expired():
-                raise  # it is the work's own
-            raise ParseTimeout(f"its parse process gave no answer in {timeout:g} s and was killed") from error
+        if job.answer.done():  # nobody waits for it any more
+            return
+        if not self.sent:
+            self._begun = loop.time()
+            if self._timer is None:
+                self._timer = loop.call_later(min(_LONG, self._timeout), self._look)
+        self.sent.append((job.answer, job.task.size))
+        self._held += job.task.size
+        job.process = self
+        self.transmit(job.task)
 
-    def kill(self) -> None:
+    def answered(self, answer: Answered) -> None:
+        waiter, size = self.sent.popleft()
+        self._held -= size
+        self._ahead.took(answer.seconds)
+        if not waiter.done():
+            waiter.set_result(answer)
+
+    def drained(self) -> None:
+        self._begun = asyncio.get_running_loop().time()
+        self._pool._fill(self)  # noqa: SLF001 (its own pool)
+
+    def broken(self) -> None:
+        self.end(ParseProcessDied("its parse process died (killed, crashed, or out of memory)"))
+
+    def _look(self) -> None:
+        """Has the task that is under way been so for too long?"""
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        if not self.sent:
+            return
+        busy = loop.time() - self._begun
+        if busy >= self._timeout:
+            self.end(ParseTimeout(f"its parse process gave no answer in {self._timeout:g} s and was killed"))
+            return
+        if busy >= _LONG:
+            if not self.is_alive:
+                self.hang_up()  # it has left a child behind, which holds its end of the socket
+                return
+            self._ahead.took(busy)
+            if self._pool.has_several:  # others may have time
+                for waiter, _ in islice(self.sent, 1, None):
+                    _send_again(waiter)
+        wait = _LONG if busy >= _LONG else _LONG - busy
+        self._timer = loop.call_later(min(wait, self._timeout - busy), self._look)
+
+    def end(self, error: ParseProcessError | None, others: ParseProcessError | None = None) -> None:
+        """Kill it. The task that is under way ends with *error*, the ones behind it with *others*; None sends them to
+        another process.
+        """
+        sent, self.sent = self.sent, deque()
+        self._held = 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._kill()
+        for waiter, _ in sent:
+            _fail(waiter, error)
+            error = others
+        self._pool._lost(self)  # noqa: SLF001 (its own pool)
+
+    def _kill(self) -> None:
         process = self._spawn.process
         if process is not None and process.is_alive():
             process.kill()
+        self.hang_up()
+        for end in self._ends:
+            end.close()
         self._executor.shutdown(wait=False)  # what it still holds ends with BrokenExecutor
+
+
+def _hear(serving: asyncio.Future[None]) -> None:
+    """The process ended, or serves no more: the socket says the same."""
+    if not serving.cancelled():
+        serving.exception()
+
+
+def _load(process: _Process) -> int:
+    return len(process.sent) if process.is_open else MOST
+
+
+def _closed() -> ParseProcessDied:
+    return ParseProcessDied("the parse processes were closed")
+
+
+def _send_again(waiter: asyncio.Future[Answered | None]) -> None:
+    _fail(waiter, None)
+
+
+def _fail(waiter: asyncio.Future[Answered | None], error: ParseProcessError | None) -> None:
+    if waiter.done():
+        return
+    if error is None:
+        waiter.set_result(None)
+    else:
+        waiter.set_exception(error)
 
 
 class _Spawn(SpawnContext):
@@ -213,11 +414,22 @@ class _Nameless(ModuleType):
         return getattr(self._module, name)
 
 
-def _begin(prepare: Callable[[object], None], context: object, memory: int) -> None:
+_end: socket.socket | None = None
+"""This process's end of the stream, in a parse process."""
+
+
+def _begin(end: socket.socket, prepare: Callable[[object], None], context: object, memory: int) -> None:
+    global _end
+    _end = end
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the crawl decides what it means
     threading.Thread(target=_end_with_parent, daemon=True).start()
     prepare(context)
     limit_memory(memory_now() + memory)
+
+
+def _serve(work: Callable[[Any], Any]) -> None:
+    assert _end is not None
+    serve(work, _end)
 
 
 def memory_now() -> int:

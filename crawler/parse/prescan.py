@@ -37,11 +37,26 @@ def declared_in_meta(body: bytes, known: Known) -> str | None:
     if first < 0:
         return None
     tag, end = lower.rfind(b"<", 0, first), head.find(b">", first)
-    if end >= 0 and lower[tag : tag + 6] in _META_TAGS and _MARKED_UP.fullmatch(head, 0, tag):
+    if end >= 0 and lower[tag : tag + 6] in _META_TAGS and _is_marked_up(head[:tag]):
         encoding = _declared_by(head[tag + 5 : end + 1], known)
         if encoding is not None:
             return encoding  # as on nearly every page
     return scan(head, known)
+
+
+def _is_marked_up(begin: bytes) -> bool:
+    """Whether *begin* is ``_MARKED_UP``. What stands before the title is so, or not, on all pages of a site: that is
+    remembered, and a title of ordinary text needs no pattern.
+    """
+    before, mark, title = begin.partition(b"<title>")
+    if mark and b"<" not in title.replace(b"</title>", b"", 1):
+        return _is_known_to_be_marked_up(before)
+    return _MARKED_UP.fullmatch(begin) is not None
+
+
+@lru_cache(maxsize=1024)
+def _is_known_to_be_marked_up(begin: bytes) -> bool:
+    return _MARKED_UP.fullmatch(begin) is not None
 
 
 def declared_in_xml(body: bytes) -> str:

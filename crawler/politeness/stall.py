@@ -42,23 +42,20 @@ class Stalls:
     """The hosts of one crawl that keep it waiting. All times are seconds of one clock."""
 
     def __init__(self) -> None:
-        self._hosts: dict[str, _Stalled] = {}
+        self.hosts: dict[str, _Stalled] = {}
+        """Those that stall. Looked at several times for each page, to see that there are none."""
         self._told = 0
         self.news: list[str] = []
         """Lines for the person, which whoever tells them takes out."""
-
-    def __bool__(self) -> bool:
-        """Whether there are any."""
-        return bool(self._hosts)
 
     def stalled(self, host: str, url: int, begun: float, now: float) -> float:
         """A try of the URL of that number, which began at *begun*, was a stall. The seconds that *host* rests for it; 0
         if it was given up, or if another try that was under way together with this one has been counted.
         """
-        known = self._hosts.pop(host, None) or _Stalled()
-        self._hosts[host] = known  # it is the last one now
-        if len(self._hosts) > _HOSTS:
-            del self._hosts[next(iter(self._hosts))]
+        known = self.hosts.pop(host, None) or _Stalled()
+        self.hosts[host] = known  # it is the last one now
+        if len(self.hosts) > _HOSTS:
+            del self.hosts[next(iter(self.hosts))]
         if begun < known.counted_at:
             return 0.0
         known.times += 1
@@ -83,9 +80,9 @@ class Stalls:
 
     def answered(self, host: str) -> bool:
         """Something came from *host*. Whether that is news."""
-        return self._hosts.pop(host, None) is not None
+        return self.hosts.pop(host, None) is not None
 
     def gives_up(self, host: str, now: float) -> bool:
         """Whether *host*'s URLs fail at once."""
-        known = self._hosts.get(host)
+        known = self.hosts.get(host)
         return known is not None and now < known.given_up_until

@@ -20,9 +20,12 @@ _MOST_RAW = 1024 * 1024
 """Bytes in which these are looked for: many a shop's page begins with 300 kB of them."""
 _FROM_DIGIT = re.compile(rb"\d\w*")
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_NUMBER = re.compile(rb"\b\d+(?:[.,:]\d+)*\b")
-"""A number that stands alone: those within a key say nothing."""
-_DESCRIPTIONS = re.compile(rb'\b(?:alt|content)="([^"<>]*+)"')
+_NUMBER = re.compile(rb"\d(?<!\w.)\d*(?:[.,:]\d+)*\b", re.DOTALL)
+"""A number that stands alone: those within a key say nothing. It begins with a digit, for which the text is searched at
+once: a ``\\b`` in front would be tried at each byte, and take three times as long.
+"""
+_IN_WORD = re.compile(rb"\w")
+_DESCRIPTIONS = (b'alt="', b'content="')
 """What is in a picture, and in the page: a gallery has no other text. Those of several words count: one alone is a key,
 an address or a file's name.
 """
@@ -62,7 +65,8 @@ def text_of(body: bytes, href: str) -> bytes | None:
     runs = [run for run, piece in tagged if b" " in run or piece.count(run) == 1]  # a link may show its own URL
     if not tagged:
         return None
-    runs += [words for words in _DESCRIPTIONS.findall(body) if b" " in words]
+    for attribute in _DESCRIPTIONS:
+        runs += _words_of(attribute, body)
     text = b"\n".join(runs)
     for echo in _echoes(href):
         text = text.replace(echo, b"")
@@ -93,6 +97,18 @@ def heading_mark(body: bytes) -> int:
     """A number that pages of one first heading have in common."""
     begin = body.find(b"<h1")
     return hash(body[begin : begin + 120]) if begin >= 0 else 0
+
+
+def _words_of(attribute: bytes, body: bytes) -> list[bytes]:
+    """What *body* has in attributes that are written as *attribute*, up to their quotes, where it is several words."""
+    found = []
+    before, *others = body.split(attribute)
+    for other in others:
+        words = other.partition(b'"')[0]
+        if b" " in words and b"<" not in words and b">" not in words and not _IN_WORD.match(before[-1:]):
+            found.append(words)
+        before = other
+    return found
 
 
 def _without_scripts(body: bytes) -> bytes:

@@ -7,8 +7,9 @@ import re
 _FROM_DIGIT = re.compile(r"([0-9][A-Za-z0-9]*)")
 """What a word has from its first digit on. To look for the whole word takes twice as long: letters are everywhere."""
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_TOKEN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{24,}")
-"""A word that is too long to be one."""
+_WORD = 24
+"""Letters of a word that is too long to be one."""
+_TOKEN = re.compile(rf"(?<![A-Za-z0-9])[A-Za-z]{{{_WORD},}}")
 
 
 def shape(href: str) -> tuple[str, str]:
@@ -18,7 +19,7 @@ def shape(href: str) -> tuple[str, str]:
     rest, _, query = href.partition("?")
     begin = rest.find("/", 8)  # past https://
     path = _generalized(rest[begin:]) if begin > 0 else "/"
-    if len(path) > 24:
+    if len(path) > _WORD and max(map(len, path.split("-"))) >= _WORD:  # half of what the pattern takes, for most paths
         path = _TOKEN.sub("{x}", path)
     if not query:
         return path, ""
@@ -35,9 +36,12 @@ def _generalized(path: str) -> str:
     """*path* with a placeholder for each word that has a digit in it."""
     parts = _FROM_DIGIT.split(path)  # between the parts of words, what stands before each
     for place in range(1, len(parts), 2):
-        before = parts[place - 1]
+        before, rest = parts[place - 1], parts[place]
+        if before[-1:] in "-_/" and rest.isdigit():
+            parts[place] = "{n}"  # a number without a name, as most are
+            continue
         parts[place - 1] = before.rstrip(_LETTERS)
-        parts[place] = _placeholder(before[len(parts[place - 1]) :], parts[place])
+        parts[place] = _placeholder(before[len(parts[place - 1]) :], rest)
     return "".join(parts)
 
 

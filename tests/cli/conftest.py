@@ -111,11 +111,29 @@ def serve() -> Iterator[Callable[[dict[str, str]], str]]:
         server.server_close()
 
 
-@pytest.fixture
-def silent_host() -> Iterator[str]:
+class SilentHost:
     """A host that takes connections and never answers."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        self.asked: socket.socket | None = None
+
+    def until_asked(self) -> None:
+        """Wait for a request, which is kept waiting from then on."""
+        self.asked, _ = self._listener.accept()
+        self.asked.settimeout(10)
+        assert self.asked.recv(1)
+
+
+@pytest.fixture
+def silent_host() -> Iterator[SilentHost]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        listener.settimeout(10)
+        host = SilentHost(listener)
+        yield host
+        if host.asked is not None:
+            host.asked.close()
 
 
 @pytest.fixture(autouse=True)

@@ -171,7 +171,9 @@ def test_print_in_a_spider_does_not_garble_the_line_on_a_shared_terminal(start, 
 
 
 def test_a_second_interrupt_leaves_the_cursor_visible(start, project, silent_host):
-    project.write("spiders/books.py", (project.root / "spiders/books.py").read_text().replace(project.url, silent_host))
+    project.write(
+        "spiders/books.py", (project.root / "spiders/books.py").read_text().replace(project.url, silent_host.url)
+    )
     terminal = Terminal(start, "books", "-o", "a.jsonl")
     terminal.read_until(LINE.search)
     terminal.process.send_signal(signal.SIGINT)

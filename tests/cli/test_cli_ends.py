@@ -219,16 +219,10 @@ def test_a_signal_in_the_midst_of_a_page_lets_it_end(crawl, project):
     assert "left " in ended.err
 
 
-def until_it_waits(process):
-    """The first line on standard error: the spider says that it is open."""
-    assert "open" in process.stderr.readline()
-    time.sleep(0.05)
-
-
 def test_the_first_interrupt_says_what_it_waits_for_and_the_second_one_ends_at_once(start, project, silent_host):
-    one(project, "def opened(self): self.logger.warning('open')\n    def parse(self, page): ...", url=silent_host)
+    one(project, "def parse(self, page): ...", url=silent_host.url)
     process = start("one.py", "-o", "a.jsonl")
-    until_it_waits(process)
+    silent_host.until_asked()
     process.send_signal(signal.SIGINT)
     assert process.stderr.readline() == "stopping: 1 page still running, at most 10 s; Ctrl-C again ends at once\n"
     begun = time.monotonic()
@@ -251,9 +245,9 @@ def test_an_interrupt_ends_even_a_callback_that_never_returns(start, project):
 
 
 def test_pages_that_do_not_end_within_the_grace_are_given_up(start, project, silent_host):
-    one(project, "def opened(self): self.logger.warning('open')\n    def parse(self, page): ...", url=silent_host)
+    one(project, "def parse(self, page): ...", url=silent_host.url)
     process = start("one.py", "-o", "a.jsonl", "--set", "grace=0.1")
-    until_it_waits(process)
+    silent_host.until_asked()
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=10)
     assert process.returncode == INTERRUPTED

@@ -389,7 +389,9 @@ def test_a_job_that_is_not_there_is_named_with_those_that_are(crawl, site, comma
 
 
 def test_a_running_job_is_locked_and_listed(start, crawl, project, silent_host):
-    project.write("spiders/books.py", (project.root / "spiders/books.py").read_text().replace(project.url, silent_host))
+    project.write(
+        "spiders/books.py", (project.root / "spiders/books.py").read_text().replace(project.url, silent_host.url)
+    )
     process = start("books", "-o", "a.jsonl")
     job = Job(project.root / ".crawl" / "books")
     wait_for(lambda: job.exists() and job.owner() == process.pid)

@@ -1,4 +1,5 @@
-"""A crawl dies, or its disk fails, at each single system call that it makes on its own files: ``--resume`` ends exact.
+"""A crawl dies, or its disk fails, at a system call that it makes on its own files, at each single one with ALL_CALLS
+set in the environment: ``--resume`` ends exact.
 
 strace counts calls for each thread by itself. So a crawl is taken in two halves. Up to ``opened()`` all calls are the
 main thread's, and strace starts the process. From then on they are other threads', and strace is attached while the
@@ -31,6 +32,8 @@ AT_ONCE = 4
 """Points at a time. A crawl of this size mostly waits for the site."""
 SECONDS = 30
 """A process that takes longer hangs."""
+ALL_CALLS = "ALL_CALLS" in os.environ
+"""Whether each single call is taken, which takes ten minutes; else some of each kind, at fixed places."""
 
 GROUPS = {
     "database": [
@@ -261,9 +264,15 @@ def points_of(
     return [
         Point(half, group, kind, f"{number}{ending}")
         for (at, group, kind), times in sorted(made.items())
-        for number in range(1, times + 1)
+        for number in numbers(times)
         if at == half and kind in kinds
     ]
+
+
+def numbers(times: int) -> list[int]:
+    """Of so many calls of one kind, those that are taken: the first three, the last, and each fourth between them."""
+    every = range(1, times + 1)
+    return [number for number in every if ALL_CALLS or number <= 3 or number % 4 == 0 or number == times]
 
 
 def assert_resumes(folder: Path, site: Site, outcomes: Counter[tuple[str, str]]) -> None:

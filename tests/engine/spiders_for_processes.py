@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crawler import Item, Request, Spider, cpu_bound, css
+from crawler.errors import NoFetchHere
 
 HOME = "http://site.test/"
 
@@ -201,3 +202,37 @@ class Stepping(Spider):
         return {"number": item.number, "plain": item.where, "async": here, "kind": type(item).__name__}
 
     steps = [drop_1, save]
+
+
+class Where(Spider):
+    """Says in which process its pages are worked on, each of which takes *seconds*."""
+
+    def __init__(self, pages: int = 6, seconds: float = 0.0) -> None:
+        self.start_urls = [f"{HOME}{number}" for number in range(pages)]
+        self.seconds = seconds
+
+    @cpu_bound
+    def parse(self, page: Any) -> Any:
+        time.sleep(self.seconds)
+        return {"pid": os.getpid(), "heads": len(page.css("h1"))}
+
+
+class Signs(Spider):
+    """Its first page goes on to another one, and its second to itself."""
+
+    start_urls = [f"{HOME}sign", f"{HOME}ticker"]
+
+    @cpu_bound
+    def parse(self, page: Any) -> Any:
+        return {"url": page.url}
+
+
+class FetchesApart(Spider):
+    start_urls = [HOME]
+
+    @cpu_bound
+    def parse(self, page: Any) -> Any:
+        try:
+            self.fetch("/other").send(None)
+        except NoFetchHere as error:
+            return {"refused": "@cpu_bound" in str(error)}

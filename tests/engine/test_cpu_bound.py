@@ -10,7 +10,7 @@ import spiders_for_processes as spiders
 from crawling import Scripted, crawled, prepared
 
 from crawler.discovery import SpiderSource, source_of
-from crawler.engine import remote
+from crawler.engine import crossing, remote
 from crawler.engine.harvest import CallbackError
 from crawler.request import Request
 from crawler.response import Response, headers_of
@@ -155,6 +155,63 @@ async def test_a_spider_inside_a_function_is_told_where_it_belongs() -> None:
     assert "@cpu_bound needs the spider at the top level of a file" in run.failure("callback_error").detail
 
 
+REFRESH = '<meta http-equiv="refresh" content="0; url={}">'
+
+
+@pytest.mark.parametrize("processes", [1, "auto"])
+async def test_a_page_that_goes_on_to_another_one_is_a_redirect_wherever_it_is_worked_on(processes: int | str) -> None:
+    pages = {
+        f"{HOME}sign": REFRESH.format("/there"),
+        f"{HOME}ticker": REFRESH.format("/ticker"),
+        f"{HOME}there": "page",
+    }
+
+    run = await crawled(spiders.Signs, Scripted(pages), parse_processes=processes)
+
+    assert sorted(item["url"] for item in run.items) == [f"{HOME}there", f"{HOME}ticker"]
+    assert run.report.stats.redirects == 1
+
+
+async def pids_of(pages: int, seconds: float, body: str = "<h1>page</h1>", **settings: Any) -> list[int]:
+    """Where the pages of a crawl were worked on, one after the other."""
+    fetcher = Scripted({f"{HOME}{number}": body for number in range(pages)})
+    args = {"pages": pages, "seconds": seconds}
+    run = await crawled(spiders.Where, fetcher, args=args, concurrency=1, **settings)
+    assert len(run.items) == pages
+    return [item["pid"] for item in run.items]
+
+
+async def test_with_auto_short_pages_stay_and_no_process_is_started() -> None:
+    assert set(await pids_of(20, 0.0, parse_processes="auto")) == {os.getpid()}
+
+
+async def test_with_auto_the_pages_after_one_that_takes_long_go_to_a_process() -> None:
+    first, *others = await pids_of(4, 0.12, parse_processes="auto")
+
+    assert first == os.getpid()
+    assert len(set(others)) == 1
+    assert os.getpid() not in others
+
+
+async def test_with_auto_a_page_that_is_too_heavy_for_this_process_goes_to_another() -> None:
+    pids = await pids_of(1, 0.0, "<h1>page</h1>" + "<b>" * 60_000, parse_processes="auto")
+
+    assert pids != [os.getpid()]
+
+
+@pytest.mark.parametrize("processes", [1, "auto"])
+async def test_it_fetches_nothing_wherever_it_runs(processes: int | str) -> None:
+    run = await crawled(spiders.FetchesApart, Scripted({HOME: "page"}), parse_processes=processes)
+
+    assert run.items == [{"refused": True}]
+
+
+async def test_with_auto_a_spider_with_async_steps_has_its_items_checked_before_them_all_the_same() -> None:
+    run = await crawled(spiders.Stepping, Scripted({HOME: "page"}), parse_processes="auto")
+
+    assert [(item["number"], item["plain"]) for item in run.items] == [(0, "elsewhere"), (2, "elsewhere")]
+
+
 @pytest.fixture
 def parse_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """This process, as if it were the other end."""
@@ -162,9 +219,9 @@ def parse_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "_spider", None)
 
 
-def a_task(callback: str = "parse") -> remote.Task:
+def a_task(callback: str = "parse") -> crossing.Task:
     response = Response(HOME, 200, headers_of({"Content-Type": "text/html"}), b"<h1>Home</h1>")
-    return remote.Task(Request(HOME, callback), response, 4)
+    return crossing.Task(Request(HOME, callback), response, 4)
 
 
 @pytest.mark.usefixtures("parse_process")

@@ -6,7 +6,7 @@ import asyncio
 import gzip
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 from crawler.fetch.http import HttpFetcher
 from tests.fetch.conftest import RawServer
@@ -32,7 +32,7 @@ async def test_fifty_megabytes_cost_a_second_and_20_mb_at_most(
     bomb = gzip.compress(RULES + b"#" * FIFTY)
     for answer in (endless, reply(body=bomb, Content_Encoding="gzip")):
         asking = Asking(await raw_server(site({"/robots.txt": answer})), open_fetcher())
-        before, begun = resident(), perf_counter()
+        before, begun = resident(), process_time()
         assert await asking.outcome() == "rules"
-        assert perf_counter() - begun < 1.0
+        assert process_time() - begun < 1.0  # the server's part is in it
         assert resident() - before < 20_000_000

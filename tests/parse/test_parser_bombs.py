@@ -54,7 +54,7 @@ def test_bombs_fail_and_the_crawl_of_others_does_not_feel_them() -> None:
     reasons = {reason for url, reason in found["pages"].items() if "//bomb" in url}
     assert (reasons, len(found["pages"])) == ({TOO_HEAVY}, len(SHOWN) + 400)
     assert found["good"] < found["seconds"] / 2  # they were done long before the bombs
-    assert found["seconds"] < 6.0 * len(SHOWN)
+    assert found["seconds"] < 30.0 * len(SHOWN)  # 1.2 here; left alone, each takes minutes
     assert found["grown"] < 50
     worked, waited = found["stall"]
     assert worked < 0.2  # 0.06 here; it counts all threads

@@ -120,6 +120,16 @@ async def test_a_process_that_dies_fails_its_task_and_the_next_gets_a_fresh_one(
         assert await is_gone(before)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only a fork holds what its parent had open")
+async def test_a_process_that_dies_and_leaves_a_child_behind_is_missed_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_module, "_LONG", 0.1)
+    async with a_pool(work.obey) as pool:
+        with pytest.raises(ParseProcessDied):
+            await asyncio.wait_for(pool.run("leave"), 3.0)
+
+
 async def test_a_process_that_hangs_is_killed_and_the_next_task_gets_a_fresh_one() -> None:
     async with a_pool(work.obey, timeout=0.2) as pool:
         before = await pool.run("report")
@@ -144,6 +154,85 @@ async def test_a_process_that_died_while_idle_costs_no_task() -> None:
         os.kill(first, signal.SIGKILL)
         assert await is_gone(first)
         assert await pool.run(None) != first
+
+
+async def warm(pool: ParsePool[Any, Any], pages: int = 30) -> int:
+    """Let a process of *pool* show that its pages are short, so that more are sent ahead. Its number."""
+    pids = {await pool.run("report") for _ in range(pages)}
+    return int(pids.pop())
+
+
+async def test_those_behind_a_page_that_kills_are_answered_by_a_fresh_process() -> None:
+    async with a_pool(work.obey) as pool:
+        before = await warm(pool)
+        answers = await asyncio.gather(*map(pool.run, ["die", *["report"] * 5]), return_exceptions=True)
+        assert isinstance(answers[0], ParseProcessDied)
+        assert len(set(answers[1:])) == 1
+        assert before not in answers
+
+
+async def test_those_behind_a_page_that_hangs_are_answered_by_a_fresh_process() -> None:
+    async with a_pool(work.obey, timeout=0.3) as pool:
+        before = await warm(pool)
+        answers = await asyncio.gather(*map(pool.run, ["hang", *["report"] * 5]), return_exceptions=True)
+        assert isinstance(answers[0], ParseTimeout)
+        assert len(set(answers[1:])) == 1
+        assert before not in answers
+
+
+async def test_those_behind_a_page_that_takes_long_do_not_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "_LONG", 0.1)
+    async with a_pool(work.obey, processes=2) as pool:
+        napping = asyncio.create_task(pool.run("nap"))
+        await asyncio.sleep(0)
+        await warm(pool)  # the other one
+        await napping
+        await warm(pool)
+        hanging = asyncio.create_task(pool.run("hang"))
+        await asyncio.sleep(0)
+        answers = await asyncio.gather(*(pool.run("report") for _ in range(8)))
+        assert len(set(answers)) == 1
+        assert not hanging.done()
+        hanging.cancel()
+
+
+async def test_a_page_that_waits_behind_others_is_cancelled_without_harm_to_them() -> None:
+    async with a_pool(work.obey) as pool:
+        before = await warm(pool)
+        orders = [asyncio.create_task(pool.run(order)) for order in ("nap", "report", "report")]
+        await asyncio.sleep(0.01)
+        orders[1].cancel()
+        assert await asyncio.gather(*orders, return_exceptions=True) != [before] * 3
+        assert [await orders[0], await orders[2], await pool.run("report")] == [before] * 3
+
+
+async def test_those_behind_a_page_that_is_cancelled_are_answered_by_a_fresh_process() -> None:
+    async with a_pool(work.obey) as pool:
+        before = await warm(pool)
+        orders = [asyncio.create_task(pool.run(order)) for order in ("hang", "report", "report")]
+        await asyncio.sleep(0.01)
+        orders[0].cancel()
+        _, *answers = await asyncio.gather(*orders, return_exceptions=True)
+        assert answers[0] == answers[1] != before
+
+
+async def test_those_that_wait_are_answered_though_the_ones_before_them_are_cancelled_together() -> None:
+    async with a_pool(work.obey) as pool:
+        orders = [asyncio.create_task(pool.run("report")) for _ in range(5)]
+        await asyncio.sleep(0.01)  # the first one starts a process, and the others wait for it
+        for order in orders[:3]:
+            order.cancel()
+        _, _, _, *answers = await asyncio.wait_for(asyncio.gather(*orders, return_exceptions=True), 20.0)
+        assert answers[0] == answers[1] == await pool.run("report")
+
+
+async def test_what_the_way_and_the_work_took_is_told() -> None:
+    heard: list[tuple[float, ...]] = []
+    async with a_pool(work.obey) as pool:
+        await pool.run("nap", lambda *seconds: heard.append(seconds))
+    ((crossing, seconds, cpu),) = heard
+    assert 0.0 < crossing < 0.15 <= seconds
+    assert cpu < 0.15  # it slept
 
 
 async def test_ctrl_c_is_left_to_the_crawl() -> None:

@@ -54,6 +54,9 @@ HIDDEN = {
     "in few bytes": b"".join(b"<b n%d><p>x" % number for number in range(1_600)),
     "in few tags": b"<p " + b"/".join(b"%x" % number for number in range(9_000)) + b">",
     "by quotes in attributes": b"<p " + b"".join(b"a%d='>'" % number for number in range(9_000)) + b">",
+    "by quotes behind blanks in attributes": b"<p " + b"".join(b"a%d = '>'" % number for number in range(9_000)) + b">",
+    "by tags in attributes": b"<p " + b"".join(b'a%d="<i>"b%d ' % (number, number) for number in range(4_000)) + b">",
+    "by a quote behind what looks like one": b"<!--= '--><p c= '>' " + NUMBERED + b">",
     "in what a comment quotes": b"<!--<p a='-->" + NUMBERED + b"'>",
     "in what a title quotes": b"<title><p a='</title>" + NUMBERED + b"'>",
     "in a link that a comment quotes": b"<!--<b a='--><p><a "

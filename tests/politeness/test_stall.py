@@ -67,7 +67,7 @@ def test_anything_that_comes_ends_all_of_that() -> None:
 
     assert stalls.answered(HOST)
 
-    assert (stalls.gives_up(HOST, now), bool(stalls), stalls.answered(HOST)) == (False, False, False)
+    assert (stalls.gives_up(HOST, now), bool(stalls.hosts), stalls.answered(HOST)) == (False, False, False)
     assert stalls.stalled(HOST, 1, now, now + 30.0) == 1.0
 
 

@@ -121,3 +121,39 @@ def test_a_joined_link_is_absolute(text: str) -> None:
     base = Base("http://a.example/x/y")
     joined = base.join(text)
     assert joined is None or Base("").join(joined) == joined
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a.example", "https://u:p@a.example//x/y/z?q/r#f/g", "ftp://a.example/x/y/", "nonsense"]
+)
+def test_links_that_were_joined_for_another_document_mean_the_same_as_if_they_had_not_been(url: str) -> None:
+    hrefs = [
+        *(
+            "../b",
+            "../../b?c#d",
+            "../",
+            "..",
+            ".../b",
+            "../../../%2e%2e/b",
+            "../\tb",
+            "/b",
+            "/",
+            "//b.example/c",
+            "/../b",
+        ),
+        *(
+            "http://b.example",
+            "http:b",
+            "https://b.example/../c",
+            "HTTP://b.example",
+            "http://",
+            "b",
+            "?b",
+            "#b",
+            "",
+            "data:b",
+        ),
+    ]
+    Base("http://a.example/other/folder/page").join_all(hrefs)
+    joined = [Base(url).join(href) for href in hrefs]
+    assert Base(url).join_all(hrefs) == list(dict.fromkeys(url for url in joined if url is not None))
