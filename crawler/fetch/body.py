@@ -8,10 +8,10 @@ import aiohttp
 from aiohttp import hdrs
 
 from crawler.errors import BodyTooLarge, MalformedResponse, TruncatedBody
+from crawler.fetch.answer import Answer
 from crawler.fetch.coding import STEP, Decoder, Undecodable, decoder_of
 from crawler.fetch.deadline import Deadline
 from crawler.fetch.room import Room
-from crawler.fetch.wire import Answer
 
 _DRAIN = 64 * 1024
 """Bytes of a redirect's body that are read to keep its connection; a longer one costs the connection."""

@@ -14,6 +14,7 @@ from typing import Any
 from multidict import CIMultiDict
 
 from crawler.errors import FetchError, InvalidRequest, SinkError
+from crawler.fetch.answer import AT_ONCE
 from crawler.fetch.body import drain, read_body, read_head
 from crawler.fetch.deadline import Deadline
 from crawler.fetch.download import Downloads, Saving
@@ -23,7 +24,6 @@ from crawler.fetch.resolve import Resolver
 from crawler.fetch.room import Room
 from crawler.fetch.route import Routes
 from crawler.fetch.save import save_body
-from crawler.fetch.wire import AT_ONCE
 from crawler.http.addresses import read_private_hosts
 from crawler.politeness.overrides import Overrides
 from crawler.request import Request

@@ -21,9 +21,10 @@ from aiohttp import (
     TCPConnector,
 )
 
+from crawler.fetch.answer import Answer
 from crawler.fetch.deadline import Deadline
 from crawler.fetch.head import Origin
-from crawler.fetch.wire import Answer, Line
+from crawler.fetch.wire import Line
 
 KEEP = 15.0
 """Seconds that an unused connection is kept, as aiohttp has it. A broad crawl has one for each host of that time."""

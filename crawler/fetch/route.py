@@ -108,9 +108,10 @@ class Route:
     def _common(self, origin: str) -> CIMultiDict[str]:
         """The headers of all requests to *origin*: its credential is one of them."""
         credential = self._credential(origin) if self._credentials else None
+        if credential is None:
+            return self._headers  # the same for all: a broad crawl has thousands of origins
         headers = self._headers.copy()
-        if credential is not None:
-            headers[credential.name] = credential.value
+        headers[credential.name] = credential.value
         return headers
 
     def _credential(self, url: str) -> Credential | None:
@@ -153,6 +154,7 @@ class ProxiedRoute(Route):
         headers = self._common(origin)
         is_direct = self._is_direct(origin)
         if is_direct and self._proxy.authorization is not None:
+            headers = headers.copy()
             headers["Proxy-Authorization"] = self._proxy.authorization
         return Origin(origin, headers, is_absolute=is_direct)
 

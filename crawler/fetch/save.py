@@ -10,10 +10,10 @@ from aiohttp import hdrs
 
 from crawler.download import Saved
 from crawler.errors import DownloadChanged, MalformedResponse, TruncatedBody
+from crawler.fetch.answer import Answer
 from crawler.fetch.coding import Decoder, Undecodable, decoder_of
 from crawler.fetch.deadline import Deadline
 from crawler.fetch.download import Saving, too_large
-from crawler.fetch.wire import Answer
 from crawler.http.place import media_type_of
 from crawler.response import Headers
 

@@ -22,8 +22,8 @@ from crawler.errors import (
     TLSFailed,
     TruncatedBody,
 )
+from crawler.fetch.answer import MalformedBody
 from crawler.fetch.guard import refused_address
-from crawler.fetch.wire import MalformedBody
 from crawler.http.addresses import refusal
 from crawler.http.credentials import without_secret
 

@@ -36,10 +36,10 @@ from crawler.errors import (
     TLSFailed,
     TruncatedBody,
 )
+from crawler.fetch.answer import MalformedBody
 from crawler.fetch.fetcher import FetchOptions
 from crawler.fetch.http import HttpFetcher
 from crawler.fetch.translate import translate
-from crawler.fetch.wire import MalformedBody
 from crawler.request import Request
 from crawler.response import Response
 

@@ -13,6 +13,7 @@ import pytest
 from endpoints import PAGE, chunks, head, sized
 
 from crawler.errors import Disconnected, FetchTimeout
+from crawler.fetch import answer as answers
 from crawler.fetch import lines, wire
 from crawler.fetch.head import Origin
 from crawler.fetch.http import HttpFetcher
@@ -103,7 +104,7 @@ async def test_an_answer_that_comes_before_it_is_asked_for_costs_the_connection(
         place = there.place(server.url[:-1])
         line = await there._dial(place)
         await until(lambda: bool(line._early))
-        answer = wire.Answer(line, "GET", wire.AT_ONCE)
+        answer = answers.Answer(line, "GET", answers.AT_ONCE)
         line.ask(b"GET / HTTP/1.1\r\n\r\n", answer, place.resting.append)
         await answer.arrive()
         assert (answer.status, answer.read_nowait()) == (200, PAGE)
@@ -177,9 +178,9 @@ async def test_many_silences_end_with_one_timer(raw_server: StartRaw, open_fetch
 async def test_an_answer_leaves_no_cycle_behind(
     raw_server: StartRaw, open_fetcher: OpenFetcher, monkeypatch: pytest.MonkeyPatch, reply: bytes
 ) -> None:
-    made: list[weakref.ref[wire.Answer]] = []
+    made: list[weakref.ref[answers.Answer]] = []
 
-    class Watched(wire.Answer):
+    class Watched(answers.Answer):
         __slots__ = ("__weakref__",)
 
         def __init__(self, *given: Any) -> None:

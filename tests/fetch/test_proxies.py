@@ -289,6 +289,22 @@ async def test_the_same_holds_for_plain_http(raw_server: StartRaw, open_fetcher:
     assert sorted(outcomes, key=str) == [200, 200, 200, "proxy"]
 
 
+@pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.6\r\n\r\n", b"HTTP/1.1 503 Busy\r\n\r\n", b""])
+@pytest.mark.parametrize("hangs_up", [True, False])
+async def test_a_proxy_that_speaks_before_it_is_asked_is_a_failure_of_the_proxy(
+    raw_server: StartRaw, open_fetcher: OpenFetcher, said: bytes, hangs_up: bool
+) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        if not hangs_up:
+            await reader.read()
+
+    server = await raw_server(talk)
+    fetcher = open_fetcher(proxies=(server.url,), timeout=5, connect_timeout=0.5)
+    with pytest.raises(ProxyFailed):
+        await fetcher.fetch(Request("https://site.example/"))
+
+
 async def test_a_407_is_no_page(open_fetcher: OpenFetcher) -> None:
     proxy = LittleProxy("ann", "right")
     async with running(proxy):

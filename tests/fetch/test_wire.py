@@ -16,7 +16,7 @@ from endpoints import BR, DEFLATE, GZIP, PAGE, ZSTD, chunks, head, packed, sized
 from crawler import Spider
 from crawler.api import crawl
 from crawler.errors import FetchError, FetchTimeout, MalformedResponse, TruncatedBody
-from crawler.fetch import wire
+from crawler.fetch import answer, wire
 from crawler.fetch.chunks import BadChunk, Chunks
 from crawler.fetch.http import HttpFetcher
 from crawler.fetch.mend import Unmendable, mended
@@ -283,7 +283,7 @@ HEADS = {
 }
 
 
-def as_read(heads: wire.Heads, head: bytes) -> str:
+def as_read(heads: answer.Heads, head: bytes) -> str:
     try:
         return repr(heads.read(head))
     except Exception as error:  # whatever it dislikes
@@ -294,9 +294,9 @@ def as_read(heads: wire.Heads, head: bytes) -> str:
 @pytest.mark.parametrize("second", HEADS.values(), ids=HEADS)
 async def test_a_head_is_read_the_same_whatever_was_read_before(first: bytes, second: bytes) -> None:
     loop = asyncio.get_running_loop()
-    heads = wire.Heads(loop)
+    heads = answer.Heads(loop)
     as_read(heads, first)
-    assert as_read(heads, second) == as_read(wire.Heads(loop), second)
+    assert as_read(heads, second) == as_read(answer.Heads(loop), second)
 
 
 async def test_every_request_is_answered_that_way(raw_server: StartRaw, open_fetcher: OpenFetcher) -> None:
