@@ -13,6 +13,7 @@ import webencodings
 from crawler.parse.prescan import declared_in_meta, declared_in_xml
 
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xfe\xff", "utf-16be"), (b"\xff\xfe", "utf-16le"))
+_BEGINNINGS = frozenset(bom[:1] for bom, _ in _BOMS)
 _GUESS = 64 * 1024
 """Bytes given to the detector, which holds the GIL while it reads: 64 KiB take some 4 ms."""
 _NEVER_WITHIN = {"utf-16le": "utf-8", "utf-16be": "utf-8", "x-user-defined": "windows-1252"}
@@ -41,9 +42,10 @@ def encoding_of(body: bytes, content_type: str = "") -> str:
     """The WHATWG name of the encoding of *body*: BOM, header, declaration in the document, valid UTF-8, and else an
     educated guess. XML declares it in its first line, HTML in a ``<meta>`` or there.
     """
-    for bom, name in _BOMS:
-        if body.startswith(bom):
-            return name
+    if body[:1] in _BEGINNINGS:
+        for bom, name in _BOMS:
+            if body.startswith(bom):
+                return name
     declared = _from_header(content_type) or _from_document(body, is_xml=_is_xml(content_type))
     if declared is not None:
         return declared

@@ -65,6 +65,8 @@ _DOCUMENTS = frozenset({"", "text/html", "application/xhtml+xml"})
 class _Type(NamedTuple):
     """What a Content-Type says of a body."""
 
+    header: str
+    """Itself, its first 1,024 characters."""
     mime: str
     is_document: bool
     """HTML, or nothing."""
@@ -164,7 +166,7 @@ class Page:
     @property
     def content_type(self) -> str:
         """The Content-Type header, its first 1,024 characters; empty if there is none."""
-        return self.response.headers.get("Content-Type", "")[:_CONTENT_TYPE]
+        return self._type.header
 
     @property
     def filename(self) -> str:
@@ -181,7 +183,7 @@ class Page:
     def encoding(self) -> str:
         """The WHATWG name of the encoding: by BOM, header, ``<meta>``, or detection."""
         if self._encoding is None:
-            self._encoding = encoding_of(self.body, self.content_type)
+            self._encoding = encoding_of(self.response.body, self._type.header)
         return self._encoding
 
     @property
@@ -618,4 +620,4 @@ def _type_of(content_type: str) -> _Type:
     kind, _, subtype = mime.partition("/")
     may_be_text = "xml" in subtype or (kind not in ("image", "audio", "video", "font") and mime not in _NO_TEXT)
     may_have_metas = may_be_text and mime not in _NO_METAS and not mime.endswith("+json")
-    return _Type(mime, mime in _DOCUMENTS, may_be_text, may_have_metas)
+    return _Type(content_type, mime, mime in _DOCUMENTS, may_be_text, may_have_metas)

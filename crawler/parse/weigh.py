@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from itertools import chain, islice
+from itertools import islice
 from math import ceil, inf, sqrt
 from typing import NamedTuple
 
@@ -68,6 +68,8 @@ _TAGS = re.compile(
 _OPENING = re.compile(rb"<[a-zA-Z][^\t\n\f\r\x20/>]*+" + _ATTRIBUTES, re.VERBOSE)
 """Tags that open. Those without attributes, too: to look for others would read a name without an end again and again."""
 _EACH_ATTRIBUTE = re.compile(_ATTRIBUTE, re.VERBOSE)
+_A = re.compile(rb"<[aA][\t\n\f\r\x20/]")
+"""The formatting element of which only one is open, and written again with all its attributes."""
 _LETTER = re.compile(rb"<[a-zA-Z]")
 _MARKED = re.compile(
     rb"<([bisuBISU]|[bcefnsthBCEFNSTH][iomteIOMTE][a-zA-Z]{0,13}+)(?=[\t\n\f\r\x20/>])(%b)" % _ATTRIBUTES, re.VERBOSE
@@ -93,7 +95,6 @@ _DOUBTFUL = frozenset((b"svg", b"math", b"select", b"frameset"))
 """Elements in which those may be ordinary ones."""
 _COPIED = b"selectedcontent"
 """The element that holds a copy of the option that is selected: copies of copies, if one likes."""
-_NOTED = _FORMATTING - {b"a"} | _ONCE | {_COPIED}
 _SPECIAL = frozenset((b"option", _COPIED)) | _BARRIERS | _RAW | _DOUBTFUL
 _MARKS = {name: re.compile(rb"</" + name + rb"(?=[\t\n\f\r />])", re.IGNORECASE) for name in _RAW}
 """The end tags of raw text."""
@@ -106,23 +107,10 @@ _ALIKE = 3
 
 _WIDE = 128
 """Bytes of attributes up to which it does not matter how many they are."""
-_NOTABLE = re.compile(
-    rb"""<(?: (?=[a-zA-Z][^>]{%d})() | (?=[bisuBISU][\t\n\f\r\x20/>])
-      | (?=[bcefnsthBCEFNSTH][iomteIOMTE][a-zA-Z]{0,13}+[\t\n\f\r\x20/>]) )"""
-    % (_WIDE - 2),
-    re.VERBOSE,
-)
-"""Where a tag may begin that does not end for ``_WIDE`` bytes (1), or one of the ``_NOTED``, as ``_MARKED`` has them."""
-_UNCLOSED = (
-    re.compile(rb'="[\0-!#-=?-\xff]*>'),
-    re.compile(rb"='[\0-&(-=?-\xff]*>"),
-    re.compile(rb"=[\t\n\f\r\x20]+[\"'][^>]*>"),
-)
-"""A ``>`` that may stand in a value, and end no tag. Three patterns take two thirds of the time of one, and the classes are
-written so that tables are made of them: each is what is neither a ``>`` nor that quote."""
-_A = re.compile(rb"<[aA][\t\n\f\r\x20/]")
+_OFTEN = 4
+"""Times that all bytes may be read for tags in tags."""
 _CROWD = 100
-"""Attributes of one tag from which they are counted exactly."""
+"""Attributes of one tag up to which it does not matter how many they are exactly."""
 _ENOUGH = 25_000
 """Attributes of one tag that are far too many."""
 
@@ -143,7 +131,7 @@ _UNBEARABLE = Weight(inf, 0)
 def is_light(document: bytes) -> bool:
     """Whether the tree of *document*, in UTF-8, can be built here and now; if not, it may still be an honest one.
 
-    Takes 0.2 µs/kB up to 24 kB, 4 µs/kB of what is longer, which is about what parsing takes; 15 ms at most.
+    Takes 0.2 µs/kB up to 24 kB, some 3 µs/kB of what is longer, not much less than parsing takes; 15 ms at most.
     """
     length = len(document)
     if length <= _TINY or length > _LONG:
@@ -186,14 +174,18 @@ def weight(
 
 def _estimate(document: bytes, tags: int) -> Weight:
     """The most that so many tags can cost, whatever their order: found in a fifth of the time, and enough for most."""
-    both = _notable(document)
-    if both is None:
-        return _UNBEARABLE
-    wide, alike = both
+    found, marked = _OPENING.findall(document), _MARKED.findall(document)
+    if b"".join(found).count(b"<") > len(found):  # one in another
+        both = _overlapping(document)
+        if both is None:
+            return _UNBEARABLE
+        found, marked = both
+    alike = Counter(marked)
     if len(alike) * tags * _CLONE_BYTES > LIGHT_BYTES:
         return _UNBEARABLE
     count, clone, roots = 0, 0, 0
-    for (name, attributes), number in alike.items():
+    for (written, attributes), number in alike.items():
+        name = written.lower()
         if name in _FORMATTING:
             count += min(number, _ALIKE)
             clone += min(number, _ALIKE) * _clone_bytes(attributes)
@@ -201,46 +193,39 @@ def _estimate(document: bytes, tags: int) -> Weight:
             roots += number * _count(attributes)
         elif name == _COPIED:
             return _UNBEARABLE
-    counts = [_most_attributes(tag) for tag in wide]
-    links = [(count, len(tag)) for count, tag in zip(counts, wide, strict=True) if _A.match(tag)]
-    widest = max([_ATTRIBUTE_BYTES * count + 2 * length for count, length in links], default=0)
+    wide = [(tag, _most_attributes(tag)) for tag in found if len(tag) > _WIDE]
+    links = [_ATTRIBUTE_BYTES * count + 2 * len(tag) for tag, count in wide if _A.match(tag)]
+    widest = max(links, default=0)
     anchor = _CLONE_BYTES + max(widest, _ATTRIBUTE_BYTES * _WIDE // 3)  # of them only one is open
-    steps = tags * tags + roots * roots + sum([count * count for count in counts])
+    steps = tags * tags + roots * roots + sum([count * count for _, count in wide])
     seconds = tags * (_TAG + (count + 1) * _CLONE) + steps * _STEP / 2
-    memory = 20 * len(document) + tags * (_TAG_BYTES + clone + anchor) + _ATTRIBUTE_BYTES * sum(counts)
-    return Weight(seconds, memory)
-
-
-def _notable(document: bytes) -> tuple[list[bytes], Counter[tuple[bytes, bytes]]] | None:
-    """The tags that are wide; and those of formatting elements and their like, by name, in lower case, and attributes. At
-    every ``<``: in a comment or a text, what looks like a tag may have others in its attributes, which are those that
-    count. None: there are so many in each other that it is simpler to read all of them in their order.
-
-    Most tags are neither, and are not read: one that ends within ``_WIDE`` bytes, outside of a value, is not wide.
-    """
-    starts = {match.start(): match.lastindex is not None for match in _NOTABLE.finditer(document)}
-    for match in chain.from_iterable(pattern.finditer(document) for pattern in _UNCLOSED):
-        tags = document.rfind(b">", 0, match.start()) + 1
-        for letter in _LETTER.finditer(document, tags, match.end()):
-            starts[letter.start()] = True
-    wide: list[bytes] = []
-    marked: list[tuple[bytes, bytes]] = []
-    room = len(document)
-    for start, may_be_wide in starts.items():
-        if may_be_wide and (tag := _OPENING.match(document, start)) and len(tag[0]) > _WIDE:
-            wide.append(tag[0])
-            room -= len(tag[0])
-            if room < 0:
-                return None
-        if (mark := _MARKED.match(document, start)) and (name := mark[1].lower()) in _NOTED:
-            marked.append((name, mark[2]))
-    return wide, Counter(marked)
+    attributes_bytes = _ATTRIBUTE_BYTES * sum([count for _, count in wide])
+    return Weight(seconds, 20 * len(document) + tags * (_TAG_BYTES + clone + anchor) + attributes_bytes)
 
 
 def _most_attributes(tag: bytes) -> int:
-    """No fewer than it has: each stands behind a blank, a slash or a quote."""
+    """No fewer than it has: each takes two bytes, and stands behind a blank, a slash or a quote."""
+    if len(tag) <= 2 * _CROWD:
+        return len(tag) // 2
     most = len(tag.split()) + tag.count(b"/") + tag.count(b'"') + tag.count(b"'")
     return most if most <= _CROWD else _count(tag)
+
+
+def _overlapping(document: bytes) -> tuple[list[bytes], list[tuple[bytes, bytes]]] | None:
+    """What ``_OPENING`` and ``_MARKED`` find at every ``<``: in a comment or a text, what looks like a tag may have others
+    in its attributes, which are those that count. None: the bytes would have to be read too often.
+    """
+    found, marked = [], []
+    room = _OFTEN * len(document)
+    for letter in _LETTER.finditer(document):
+        if tag := _OPENING.match(document, letter.start()):
+            found.append(tag[0])
+            room -= len(tag[0])
+            if room < 0:
+                return None
+        if mark := _MARKED.match(document, letter.start()):
+            marked.append((mark[1], mark[2]))
+    return found, marked
 
 
 class _Scope:

@@ -154,3 +154,20 @@ def test_a_rule_may_name_the_element_itself() -> None:
 
     tags = [as_dict(tag) for tag in a_page().extract_all(Tag, "a.tag")]
     assert tags == [{"name": "history", "href": "/t/1"}, {"name": "science", "href": "/t/2"}]
+
+
+@pytest.mark.parametrize(
+    "query", ["div p b::text", "div div div::text", "div p i::text", "div p *::text", "section div em::text"]
+)
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<div><p>x<b>near</b><i>it</i></p></div>",
+        "<div><p>" + "<i></i>" * 9 + "<b>far</b></p></div>",
+        "<div>1<div>2<div>3<div>4</div></div></div></div>",
+        "<section><div><p>x</p></div></section><section><div><em>second</em></div></section>",
+    ],
+    ids=["near", "far", "in each other", "in the second"],
+)
+def test_the_first_element_in_the_first_of_others_is_the_first_of_all(query: str, html: str) -> None:
+    assert extracted(str | None, css(query), html) == a_page(html).css(query).get()
