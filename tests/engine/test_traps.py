@@ -337,4 +337,4 @@ async def test_a_job_that_goes_on_judges_anew_and_ends_as_well(tmp_path: Path) -
 
     assert (first.reason, second.reason) == ("max_pages", "complete")
     assert second.stats.skipped["trap"] == 1
-    assert second.stats.pages <= 300 + 1_000
+    assert second.stats.pages <= 300 + 1_500  # where a page of its kind is looked at hangs on hashes

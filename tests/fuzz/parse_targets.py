@@ -84,7 +84,7 @@ def _prescans(body: bytes) -> None:
 
     assert declared_in_meta(body, known) == scan(body[:PRESCAN], known) or b"charset" not in body[:PRESCAN].lower()
     declared_in_xml(body)
-    words = words_of_metas(body)
+    words = words_of_metas(body.lower())
     assert words == words.lower()
 
 

@@ -398,7 +398,7 @@ def test_a_million_cookies_of_one_host_take_seconds() -> None:
     for start in range(0, 20_000, 1000):
         jar.take([f"n{number}=x" for number in range(start, start + 1000)], "http://a.test/", "", NOW)
         sent(jar, "http://a.test/")
-    assert time.process_time() - begun < 2
+    assert time.process_time() - begun < 6  # 1 s; what grows with the square takes minutes
     assert (len(jar) <= 180, len(jar.news()) <= 180) == (True, True)
 
 

@@ -462,8 +462,8 @@ def test_a_hostile_file_is_read_and_asked_in_bounded_time(lines: list[bytes]) ->
     parsed = process_time()
     for path in ("/catalogue/page-50.html", "/" + "a" * 2_000 + "b", "/" + "a%41" * 500):
         rules.allows(SITE + path)
-    assert parsed - begun < 1.0  # 0.15 s
-    assert process_time() - parsed < 1.5  # 0.3 s in the worst case
+    assert parsed - begun < 3.0  # 0.15 s; what grows with the square takes minutes
+    assert process_time() - parsed < 4.0  # 0.3 s in the worst case
 
 
 def test_fifty_megabytes_are_cut_before_they_are_read() -> None:

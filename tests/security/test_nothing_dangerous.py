@@ -45,6 +45,11 @@ IMPORTS = {
     "objects from bytes": Rule(
         names("pickle cPickle _pickle marshal shelve dill cloudpickle joblib jsonpickle yaml ruamel copyreg dbm"),
         "whoever writes the bytes runs code here",
+        {
+            "parse/stream.py": "between the crawl and its own parse processes, over a pair of sockets without a name",
+            "engine/crossing.py": "what that pickle makes of tasks and harvests: MessagePack",
+            "engine/apart.py": "packs and unpacks a harvest of its own, to see how long it takes",
+        },
     ),
     "another client": Rule(
         names(
@@ -108,6 +113,7 @@ CALLS = {
         names("create_connection open_connection open_unix_connection sock_connect connect_ex socketpair bind"),
         "every connection goes through one guarded connector",
         {
+            "parse/pool.py:__init__": "to its own parse process: a pair without a name, which nobody else can reach",
             "fetch/resolve.py:_has_ipv6": "asks whether this machine has ::1; it neither listens nor connects",
             "assemble.py": "Signature.bind, of the spider's own constructor",
             "engine/steps.py": "Signature.bind, of the spider's own steps",
