@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Folders of tests that mostly compute: they run beside the others, which mostly wait.
-COMPUTING := conformance demo export frontier fuzz http items parse politeness security simulation spiders traps tutorials urls
+COMPUTING := cli conformance demo export frontier fuzz http items parse politeness security simulation spiders traps tutorials urls
 # pip compiles what it installs, but not what is edited here, and where PYTHONDONTWRITEBYTECODE is set nobody else does: each
 # crawl would then compile the package anew, which takes as long as all the rest of its start.
 COMPILE := $(BIN)/python -m compileall -q crawler
