@@ -153,7 +153,7 @@ def planned(project: Project, spider: type[Spider], wish: Wish) -> Iterator[Plan
         plan.command = resume_command(wish.source, wish.folder)
         if before is not None:
             _go_on(plan, before, project, spider, wish)
-        elif found is not None and not found.is_complete and found.has_outcomes:
+        elif found is not None and not found.is_complete and (found.has_outcomes or found.state in _TORN):
             plan.replaced = found
         if job is not None:
             names = {*wish.sets} | ({*_remembered(before)} if before is not None else set())

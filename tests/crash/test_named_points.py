@@ -95,6 +95,18 @@ def test_a_new_job_that_is_killed_there_is_gone_on_with(point: str, number: int,
         assert_asked_at_most(3, site)
 
 
+def test_what_a_job_wrote_before_its_first_commit_is_not_appended_to(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    with served(PAGES) as site:
+        assert killed_at("appended, before the transaction", 2, folder, site) == -signal.SIGKILL
+        assert (folder / "items.jsonl").read_bytes()
+        refused = run(folder, command(site))
+        assert (refused.returncode, "--append adds to it" in refused.stderr) == (2, True)
+        ended = run(folder, command(site, "--append"))
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert_exact(folder, site)
+
+
 @pytest.mark.parametrize("point", RESUMING)
 def test_a_resume_that_is_killed_there_twice_is_gone_on_with(point: str, tmp_path: Path) -> None:
     folder = project(tmp_path)
