@@ -39,8 +39,13 @@ class Apart:
         self.names = frozenset(name for name in dir(type(spider)) if is_cpu_bound(getattr(type(spider), name, None)))
         chooses = (
             stages.chooses and steps.first_async is None
-        )  # or items would be checked before it or after it, by turns
+        )  # else items would be checked before it or after it, by turns
         self._choices = {name: Choice() for name in self.names} if chooses else {}
+
+    def warm(self) -> None:
+        """The crawl begins."""
+        if self.names and not self._choices:
+            self._processes.warm()
 
     def sends(self, name: str, page: Page) -> bool:
         """Whether *page* goes to a process for its callback *name*. What is heavy does, whatever is chosen for others."""

@@ -123,6 +123,7 @@ class Crawl:
             closing.push_async_callback(self._stages.fetcher.close)
             closing.push_async_callback(self._stages.processes.close)
             closing.push_async_callback(self._stages.trees.close)
+            self._worker.warm()
             await self._call_opened()  # before there is an output: one that stays empty would be in the next run's way
             try:
                 closing.push_async_callback(self._store.close)

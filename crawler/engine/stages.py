@@ -63,6 +63,9 @@ class Trees(Protocol):
 
 
 class Processes(Protocol):
+    def warm(self) -> None:
+        """Pages will come soon."""
+
     async def run(self, task: Task, told: Told | None = None) -> Harvest:
         """Run the task's callback in a parse process. *told* hears what the way cost here, and the work there."""
 

@@ -64,6 +64,10 @@ class Worker(Visit):
         self._items = items
         self._within_limit([])
 
+    def warm(self) -> None:
+        """Pages will come soon."""
+        self._apart.warm()
+
     async def work(self) -> None:
         """Lease, visit, hand over the outcome; until the frontier gives no more."""
         self._inner.crew.add(asyncio.current_task())

@@ -1,4 +1,6 @@
-"""How many tasks a busy parse process is sent ahead, so that it has the next one at hand when one is done."""
+"""How many tasks a busy parse process is sent ahead, so that it has the next one at hand when one is done; and when there is
+a core for another process.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,9 @@ MOST = 64
 BYTES = 4 * 1024 * 1024
 """Of tasks that are there at once, if they are more than one: the socket and the reader hold some 400 kB of them, the
 rest waits in the crawl's own process."""
+_SOON = 0.005
+"""Seconds of work that waits in one process before another one is asked: each that is woken for a page costs 50 µs, which
+short pages are worth less than."""
 _WEIGHT = 8
 """The last one counts an eighth of the average."""
 
@@ -30,6 +35,19 @@ class Ahead:
         self._mean = mean
         self.most = min(MOST, 1 + int(_SECONDS / max(mean, 1e-9)))
 
+    def is_soon(self, tasks: int) -> bool:
+        """Whether one more task has its turn soon in a process that has *tasks*."""
+        return not tasks or (self._mean is not None and tasks * self._mean <= _SOON)
+
     def takes(self, size: int, tasks: int, held: int) -> bool:
         """Whether one more task of *size* bytes is sent to a process that has *tasks* of *held* bytes."""
         return not tasks or (tasks < self.most and held + size <= BYTES)
+
+
+_FREE = 0.5
+"""Of a core that is free, so that one more process is worth it: it takes the time of others that it does not find."""
+
+
+def has_core(cores: int, processes: int, own: float) -> bool:
+    """Whether one of *cores* is free beside that many busy *processes* and the crawl's own, which needs *own* of one."""
+    return own + processes + _FREE <= cores

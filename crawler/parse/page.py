@@ -33,7 +33,7 @@ from crawler.parse.links import (
 )
 from crawler.parse.select import Node, Selection, address_of, hrefs, outermost, select
 from crawler.parse.weigh import is_bearable, is_light
-from crawler.parse.words import head_of, words_of_metas
+from crawler.parse.words import words_of_metas
 from crawler.politeness.robots_tag import directives
 from crawler.request import Download, Request, callback_name
 from crawler.response import Headers, Response, headers_of
@@ -93,14 +93,13 @@ class Page:
         "_base",
         "_document",
         "_encoding",
-        "_head",
         "_is_light",
         "_is_trusted",
+        "_metas_text",
         "_options",
         "_text",
         "_tree",
         "_type",
-        "_words",
         "_xpath",
         "depth",
         "request",
@@ -125,8 +124,7 @@ class Page:
         self._document: bytes | None = None
         self._options = options
         self._type = _type_of(response.headers.get("Content-Type", "")[:_CONTENT_TYPE])
-        self._head: bytes | None = None
-        self._words: bytes | None = None
+        self._metas_text: bytes | None = None
         self._is_light: bool | None = None
         self._is_trusted = False
         self._xpath: Any = None  # Any: parsel's, which need not be installed
@@ -382,7 +380,7 @@ class Page:
         http(s) URL.
         """
         headers = self.response.headers
-        if self.response.saved is not None or ("Refresh" not in headers and not self._may_say(b"refresh")):
+        if self.response.saved is not None or ("Refresh" not in headers and b"refresh" not in self._words):
             return None
         for content in (*headers.getall("Refresh", ()), *self._metas("http-equiv", "refresh")):
             refresh = refresh_of(content)
@@ -400,7 +398,7 @@ class Page:
         headers = self.response.headers
         token = self._options.token.lower()
         names = {"robots", token} - {""}
-        if "X-Robots-Tag" not in headers and not self._may_say(*(name.encode() for name in names)):
+        if "X-Robots-Tag" not in headers and not any(name.encode() in self._words for name in names):
             return frozenset()
         metas = [(name, content) for name in names for content in self._metas("name", name)]
         return directives(headers.getall("X-Robots-Tag", ()), metas, token)
@@ -408,7 +406,8 @@ class Page:
     @property
     def forbids_following(self) -> bool:
         """Whether ``robots`` has ``nofollow``: the page asks that none of its links is followed."""
-        is_said = "X-Robots-Tag" in self.response.headers or self._may_say(b"nofollow", b"none")
+        words = self._words
+        is_said = b"nofollow" in words or b"none" in words or "X-Robots-Tag" in self.response.headers
         return is_said and "nofollow" in self.robots
 
     def sitemap(self) -> Sitemap:
@@ -546,29 +545,21 @@ class Page:
         except PageTooHeavy:
             return None
 
-    def _may_say(self, *words: bytes) -> bool:
-        """Whether a ``<meta>`` may have one of *words*: to look for it in the bytes costs a fifth of a search in the
-        tree. Most heads have none of them at all, and to find their ``<meta>`` tags would cost more than to look.
+    @property
+    def _words(self) -> bytes:
+        """What the ``<meta>`` tags say, in lower case, and perhaps some more. To look for them in the bytes costs a third of
+        a search in the tree, and most of them have none of the words that matter.
         """
-        head = self._head
-        if head is None:
-            head = self._head = self._head_in_lower_case()
-        for word in words:
-            if word in head:
-                if self._words is None:
-                    self._words = words_of_metas(head)
-                if word in self._words:
-                    return True
-        return False
+        if self._metas_text is None:
+            self._metas_text = self._read_metas()
+        return self._metas_text
 
-    def _head_in_lower_case(self) -> bytes:
-        """What may have a ``<meta>`` in it."""
+    def _read_metas(self) -> bytes:
         if not self._type.may_have_metas:
             return b""
         if self._tree is not None and len(self.body) > _LARGE:
             return "".join([meta.html or "" for meta in self._tree.tags("meta")]).lower().encode()
-        body = self.text.encode() if self.encoding.startswith(_WIDE) else self.response.body
-        return head_of(body).lower()
+        return words_of_metas(self.text.encode() if self.encoding.startswith(_WIDE) else self.response.body)
 
     def _metas(self, attribute: str, value: str) -> list[str]:
         """The content of each ``<meta>`` whose *attribute* is *value*, in whatever case. None of a page too heavy to

@@ -24,19 +24,20 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import suppress
+from ctypes import c_uint64
 from dataclasses import dataclass
-from itertools import islice
 from multiprocessing.context import SpawnContext, SpawnProcess
-from time import perf_counter
+from multiprocessing.sharedctypes import RawValue
+from time import perf_counter, process_time
 from types import ModuleType
 from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
 from msgspec import Meta
 
 from crawler.errors import NoParseProcess, ParseProcessDied, ParseProcessError, ParseTimeout
-from crawler.parse.ahead import MOST, Ahead
+from crawler.parse.ahead import MOST, Ahead, has_core
 from crawler.parse.stream import Answer as Answered
-from crawler.parse.stream import Packed, Stream, pack, serve, unpack
+from crawler.parse.stream import Begun, Packed, Stream, pack, serve, unpack
 
 if sys.platform == "linux":
     import resource
@@ -47,6 +48,8 @@ Told: TypeAlias = Callable[[float, float, float], None]
 
 _START_TIMEOUT = 60.0
 """Seconds that a new process gets to be ready; a fresh interpreter takes some 0.2 s on an idle machine."""
+_WATCH = 0.25
+"""Seconds for which tasks have had to wait before there is one more process, if their number is not given."""
 _LONG = 1.0
 """Seconds after which those behind a page are sent to another process: it may take its whole ``parse_timeout``."""
 
@@ -58,8 +61,8 @@ class PoolOptions:
     parse_processes: Annotated[
         Annotated[int, Meta(ge=1)] | Literal["auto"] | None,
         Meta(
-            description="processes for @cpu_bound callbacks (unset: one for each core; auto: as many, for those callbacks "
-            "whose pages take longer than their way there)"
+            description="processes for @cpu_bound callbacks (unset: as many as find a core; auto: the same, for those "
+            "callbacks whose pages take longer than their way there)"
         ),
     ] = None
     parse_timeout: Annotated[
@@ -92,9 +95,13 @@ class ParsePool(Generic[Task, Answer]):
         """
         self._start = (work, prepare, context, options.parse_memory * 1024 * 1024, needs_main)
         self._timeout = options.parse_timeout
-        most = options.parse_processes
-        self._most = most if isinstance(most, int) else os.cpu_count() or 1
-        self._processes: set[_Process] = set()
+        most, cores = options.parse_processes, os.cpu_count() or 1
+        self._most = most if isinstance(most, int) else cores
+        self._cores = 0 if isinstance(most, int) else cores
+        """Those that bound the processes, unless their number is given."""
+        self._warming: asyncio.Task[None] | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        self._processes: dict[_Process, None] = {}  # in the order in which they were started
         self._grown = 0  # how many there have been at once
         self._waiting: deque[_Job] = deque()
         self._is_closed = False
@@ -103,6 +110,10 @@ class ParsePool(Generic[Task, Answer]):
     def has_several(self) -> bool:
         """Whether it may have more than one process."""
         return self._most > 1
+
+    def warm(self) -> None:
+        """Start a process now: the first one takes as long to be ready as the first page does to come."""
+        self._warming = asyncio.get_running_loop().create_task(self._warm())
 
     async def run(self, task: Task, told: Told | None = None) -> Answer:
         """``work(task)`` in a process. What it raises is raised here.
@@ -140,32 +151,61 @@ class ParsePool(Generic[Task, Answer]):
             process.end(_closed(), _closed())
         while self._waiting:
             _fail(self._waiting.popleft().answer, _closed())
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._warming is not None:
+            self._warming.cancel()
+            await asyncio.wait([self._warming])
+
+    async def _warm(self) -> None:
+        with suppress(ParseProcessError):  # whoever needs it tries again, and is told
+            self._fill(await self._launch())
 
     async def _place(self, job: _Job) -> None:
         """Send *job* to a process that has room for it, or let it wait for one."""
         job.answer = asyncio.get_running_loop().create_future()
         if self._is_closed:
             raise _closed()
-        process = min(self._processes, key=_load, default=None)
-        is_idle = process is not None and process.is_open and not process.sent
-        if process is not None and is_idle and not process.is_alive:
+        process = next((each for each in self._processes if each.is_soon), None)
+        if process is not None and not process.sent and not process.is_alive:
             process.end(None)  # it died while it had nothing to do, a moment ago
+            process = None
         count = len(self._processes)
-        if count < self._most and (not is_idle or count < self._grown):  # one that was lost is replaced at once
-            process = await self._launch()
+        if count < self._grown or not count or (process is None and count < self._most and not self._cores):
+            process = await self._launch()  # one that was lost is replaced at once
             process.send(job)
             self._fill(process)
-        elif process is not None and process.takes(job):
+            return
+        if process is None:
+            self._see_who_waits()
+            process = min(self._processes, key=_load)
+        if process.takes(job):
             process.send(job)
         else:
             self._waiting.append(job)
+
+    def _see_who_waits(self) -> None:
+        """A task has to: if that goes on, and there is a core for it, there is to be one more process."""
+        if self._watch is None and self._cores and len(self._processes) < self._most:
+            loop = asyncio.get_running_loop()
+            self._watch = loop.call_later(_WATCH, self._grow, perf_counter(), process_time())
+
+    def _grow(self, since: float, used: float) -> None:
+        self._watch = None
+        processes = self._processes
+        if any(process.is_soon for process in processes):
+            return
+        own = (process_time() - used) / (perf_counter() - since)
+        if all(process.is_open for process in processes) and has_core(self._cores, len(processes), own):
+            self.warm()
+        self._see_who_waits()
 
     async def _launch(self) -> _Process:
         try:
             process = _Process(self, self._timeout, *self._start)
         except (ImportError, OSError) as error:  # a system without semaphores, as some containers are
             raise NoParseProcess(f"a parse process could not be started: {error}") from error
-        self._processes.add(process)
+        self._processes[process] = None
         self._grown = max(self._grown, len(self._processes))
         try:
             await process.launch()
@@ -183,7 +223,7 @@ class ParsePool(Generic[Task, Answer]):
             process.send(waiting.popleft())
 
     def _lost(self, process: _Process) -> None:
-        self._processes.discard(process)
+        self._processes.pop(process, None)
         self._wake()
 
     def _wake(self) -> None:
@@ -210,8 +250,8 @@ class _Job:
 
     def __init__(self, task: Packed) -> None:
         self.task = task
-        self.answer: asyncio.Future[Answered | None] = asyncio.get_running_loop().create_future()
-        """None says: send it again, through no fault of its own."""
+        self.answer: asyncio.Future[Answered | None]
+        """Of the last try. None says: send it again, through no fault of its own."""
         self.process: _Process | None = None
         """Where it was sent to."""
 
@@ -235,9 +275,12 @@ class _Process(Stream):
         self._work = work
         self._spawn = _Spawn(SpawnProcess if needs_main else _WithoutMain)
         self._ends = socket.socketpair()
-        self._executor = ProcessPoolExecutor(1, self._spawn, _begin, (self._ends[1], prepare, context, memory))
+        self._begun: Begun = RawValue(c_uint64)
+        start = self._ends[1], self._begun, prepare, context, memory
+        self._executor = ProcessPoolExecutor(1, self._spawn, _begin, start)
+        self._answered = 0
         self._ahead = Ahead()
-        self._begun = 0.0  # when the first of the tasks that are there did
+        self._busy_since = 0.0  # when the first of the tasks that are there began
         self._timer: asyncio.TimerHandle | None = None
         self._held = 0  # bytes
         self.sent: deque[tuple[asyncio.Future[Answered | None], int]] = deque()
@@ -262,19 +305,31 @@ class _Process(Stream):
         await self.connect(self._ends[0])
         self._ends[1].close()  # or nobody would notice that the process has closed its own
 
+    @property
+    def is_soon(self) -> bool:
+        """Whether one more task would have its turn soon."""
+        return self.is_open and self._ahead.is_soon(len(self.sent))
+
     def takes(self, job: _Job) -> bool:
         return self.is_open and self._ahead.takes(job.task.size, len(self.sent), self._held)
 
     def is_at(self, job: _Job) -> bool:
         """Whether *job* is under way."""
-        return bool(self.sent) and self.sent[0][0] is job.answer
+        return bool(self.sent) and self.sent[self._under_way][0] is job.answer
+
+    @property
+    def _under_way(self) -> int:
+        """The place in ``sent`` of the task that is under way, or the next to be. The answers of those before it are held
+        back in the process, or on their way.
+        """
+        return min(max(self._begun.value - self._answered - 1, 0), len(self.sent) - 1)
 
     def send(self, job: _Job) -> None:
         loop = asyncio.get_running_loop()
         if job.answer.done():  # nobody waits for it any more
             return
         if not self.sent:
-            self._begun = loop.time()
+            self._busy_since = loop.time()
             if self._timer is None:
                 self._timer = loop.call_later(min(_LONG, self._timeout), self._look)
         self.sent.append((job.answer, job.task.size))
@@ -284,13 +339,14 @@ class _Process(Stream):
 
     def answered(self, answer: Answered) -> None:
         waiter, size = self.sent.popleft()
+        self._answered += 1
         self._held -= size
         self._ahead.took(answer.seconds)
         if not waiter.done():
             waiter.set_result(answer)
 
     def drained(self) -> None:
-        self._begun = asyncio.get_running_loop().time()
+        self._busy_since = asyncio.get_running_loop().time()
         self._pool._fill(self)  # noqa: SLF001 (its own pool)
 
     def broken(self) -> None:
@@ -302,7 +358,7 @@ class _Process(Stream):
         loop = asyncio.get_running_loop()
         if not self.sent:
             return
-        busy = loop.time() - self._begun
+        busy = loop.time() - self._busy_since
         if busy >= self._timeout:
             self.end(ParseTimeout(f"its parse process gave no answer in {self._timeout:g} s and was killed"))
             return
@@ -312,24 +368,26 @@ class _Process(Stream):
                 return
             self._ahead.took(busy)
             if self._pool.has_several:  # others may have time
-                for waiter, _ in islice(self.sent, 1, None):
-                    _send_again(waiter)
+                under_way = self._under_way
+                for place, (waiter, _) in enumerate(self.sent):
+                    if place != under_way:
+                        _fail(waiter, None)
         wait = _LONG if busy >= _LONG else _LONG - busy
         self._timer = loop.call_later(min(wait, self._timeout - busy), self._look)
 
     def end(self, error: ParseProcessError | None, others: ParseProcessError | None = None) -> None:
-        """Kill it. The task that is under way ends with *error*, the ones behind it with *others*; None sends them to
-        another process.
+        """Kill it. The task that is under way ends with *error*, the others with *others*; None sends them to another
+        process.
         """
+        under_way = self._under_way
         sent, self.sent = self.sent, deque()
         self._held = 0
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._kill()
-        for waiter, _ in sent:
-            _fail(waiter, error)
-            error = others
+        for place, (waiter, _) in enumerate(sent):
+            _fail(waiter, error if place == under_way else others)
         self._pool._lost(self)  # noqa: SLF001 (its own pool)
 
     def _kill(self) -> None:
@@ -354,10 +412,6 @@ def _load(process: _Process) -> int:
 
 def _closed() -> ParseProcessDied:
     return ParseProcessDied("the parse processes were closed")
-
-
-def _send_again(waiter: asyncio.Future[Answered | None]) -> None:
-    _fail(waiter, None)
 
 
 def _fail(waiter: asyncio.Future[Answered | None], error: ParseProcessError | None) -> None:
@@ -414,13 +468,13 @@ class _Nameless(ModuleType):
         return getattr(self._module, name)
 
 
-_end: socket.socket | None = None
+_end: tuple[socket.socket, Begun] | None = None
 """This process's end of the stream, in a parse process."""
 
 
-def _begin(end: socket.socket, prepare: Callable[[object], None], context: object, memory: int) -> None:
+def _begin(end: socket.socket, begun: Begun, prepare: Callable[[object], None], context: object, memory: int) -> None:
     global _end
-    _end = end
+    _end = end, begun
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the crawl decides what it means
     threading.Thread(target=_end_with_parent, daemon=True).start()
     prepare(context)
@@ -429,7 +483,7 @@ def _begin(end: socket.socket, prepare: Callable[[object], None], context: objec
 
 def _serve(work: Callable[[Any], Any]) -> None:
     assert _end is not None
-    serve(work, _end)
+    serve(work, *_end)
 
 
 def memory_now() -> int:

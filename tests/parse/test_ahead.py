@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from crawler.parse.ahead import BYTES, MOST, Ahead
+from crawler.parse.ahead import BYTES, MOST, Ahead, has_core
 
 
 def an_ahead(*seconds: float) -> Ahead:
@@ -40,3 +40,32 @@ def test_what_is_there_is_bounded_in_bytes() -> None:
 
 def test_a_task_of_any_size_is_taken_by_a_process_that_has_none() -> None:
     assert an_ahead(1.0).takes(10 * BYTES, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "tasks", "is_soon"),
+    [(60.0, 0, True), (60.0, 1, False), (0.01, 1, False), (0.001, 5, True), (0.001, 6, False), (0.000_1, 50, True)],
+)
+def test_a_task_has_its_turn_soon_behind_a_few_milliseconds_of_work(seconds: float, tasks: int, is_soon: bool) -> None:
+    assert an_ahead(seconds).is_soon(tasks) is is_soon
+
+
+def test_behind_a_task_of_which_nothing_is_known_none_has_its_turn_soon() -> None:
+    assert [Ahead().is_soon(0), Ahead().is_soon(1)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("cores", "processes", "own", "is_free"),
+    [
+        (2, 1, 0.3, True),
+        (2, 1, 0.8, False),
+        (2, 2, 0.0, False),
+        (8, 6, 1.0, True),
+        (8, 7, 1.0, False),
+        (1, 1, 0.0, False),
+    ],
+)
+def test_a_core_is_free_where_neither_the_crawl_nor_a_process_is(
+    cores: int, processes: int, own: float, is_free: bool
+) -> None:
+    assert has_core(cores, processes, own) is is_free

@@ -171,6 +171,64 @@ async def test_those_behind_a_page_that_kills_are_answered_by_a_fresh_process() 
         assert before not in answers
 
 
+async def test_those_before_a_page_that_kills_are_answered_though_their_answers_were_held_back() -> None:
+    async with a_pool(work.obey) as pool:
+        await warm(pool)
+        orders = [*["report"] * 5, "die", *["report"] * 5]
+        answers = await asyncio.gather(*map(pool.run, orders), return_exceptions=True)
+        assert isinstance(answers.pop(5), ParseProcessDied)
+        assert {type(answer) for answer in answers} == {int}
+
+
+async def test_without_a_number_there_are_more_processes_while_tasks_have_to_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_module, "_WATCH", 0.05)
+    monkeypatch.setattr(pool_module, "has_core", lambda cores, processes, own: processes + 1 < cores)
+    monkeypatch.setattr(pool_module.os, "cpu_count", lambda: 3)
+    pool: ParsePool[Any, Any] = ParsePool(work.obey, work.prepare, None)
+    try:
+        pids = await asyncio.gather(*(pool.run("nap") for _ in range(24)))
+        assert len(set(pids)) == 2  # the third core is the crawl's
+    finally:
+        await pool.close()
+
+
+async def test_without_a_number_and_without_a_core_there_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "_WATCH", 0.05)
+    monkeypatch.setattr(pool_module.os, "cpu_count", lambda: 1)
+    pool: ParsePool[Any, Any] = ParsePool(work.obey, work.prepare, None)
+    try:
+        assert len(set(await asyncio.gather(*(pool.run("nap") for _ in range(4))))) == 1
+    finally:
+        await pool.close()
+
+
+async def test_a_process_that_was_started_early_is_the_one_that_works() -> None:
+    async with a_pool(work.pid) as pool:
+        pool.warm()
+        await asyncio.sleep(0)
+        (process,) = pool._processes
+        assert await pool.run(None) == process._spawn.process.pid
+        assert len(pool._processes) == 1
+
+
+async def test_a_pool_that_is_closed_while_it_warms_leaves_no_process() -> None:
+    async with a_pool(work.pid) as pool:
+        pool.warm()
+        await asyncio.sleep(0.02)
+        (process,) = pool._processes
+        pid = process._spawn.process.pid
+    assert await is_gone(pid)
+
+
+async def test_a_first_process_that_could_not_be_started_early_is_told_of_with_the_first_page() -> None:
+    async with a_pool(work.double, prepare=work.prepare_and_die) as pool:
+        pool.warm()
+        with pytest.raises(ParseProcessDied, match="could not be started"):
+            await pool.run(1)
+
+
 async def test_those_behind_a_page_that_hangs_are_answered_by_a_fresh_process() -> None:
     async with a_pool(work.obey, timeout=0.3) as pool:
         before = await warm(pool)

@@ -6,10 +6,12 @@ import pickle
 import socket
 import threading
 from collections.abc import Callable
+from ctypes import c_uint64
 from typing import Any
 
 import pytest
 
+import crawler.parse.stream as stream_module
 from crawler.parse.stream import Answer, FarTraceback, Stream, pack, serve, unpack
 
 
@@ -31,7 +33,7 @@ class Ends(Stream):
 def answers_of(work: Callable[[Any], Any], *tasks: object, cut: int = 1 << 20) -> list[Answer]:
     """What a process answers to *tasks*, read in pieces of *cut* bytes."""
     ours, theirs = socket.socketpair()
-    serving = threading.Thread(target=serve, args=(work, theirs))
+    serving = threading.Thread(target=serve, args=(work, theirs, c_uint64()))
     serving.start()
     for task in tasks:
         for part in pack(task).parts:
@@ -124,7 +126,7 @@ def test_an_error_is_that_of_its_task_alone(kind: str, error: type[BaseException
 def test_a_task_that_is_cut_off_ends_the_process_and_is_not_worked_on() -> None:
     ours, theirs = socket.socketpair()
     worked: list[object] = []
-    serving = threading.Thread(target=serve, args=(worked.append, theirs))
+    serving = threading.Thread(target=serve, args=(worked.append, theirs, c_uint64()))
     serving.start()
     whole = b"".join(bytes(part) for part in pack(Body(b"x" * 100)).parts)
     ours.sendall(whole[:-1])
@@ -136,3 +138,35 @@ def test_a_task_that_is_cut_off_ends_the_process_and_is_not_worked_on() -> None:
 def test_the_work_is_timed_where_it_is_done() -> None:
     answers = answers_of(lambda seconds: threading.Event().wait(seconds), 0.05, 0.0)
     assert answers[0].seconds >= 0.05 > answers[1].seconds
+
+
+def sent_by(work: Callable[[Any], Any], tasks: int) -> list[int]:
+    """How many answers were in each piece that a process sent which had all *tasks* before it began."""
+    sizes: list[int] = []
+
+    class Counting(socket.socket):
+        def sendall(self, data: Any, flags: int = 0) -> None:
+            stream = Ends()
+            stream.data_received(bytes(data))
+            sizes.append(len(stream.answers))
+            super().sendall(data, flags)
+
+    ours, theirs = socket.socketpair()
+    for task in range(tasks):
+        for part in pack(task).parts:
+            ours.sendall(part)
+    ours.shutdown(socket.SHUT_WR)
+    begun = c_uint64()
+    serve(work, Counting(fileno=theirs.detach()), begun)
+    ours.close()
+    assert begun.value == tasks
+    return sizes
+
+
+def test_answers_of_short_tasks_are_sent_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_module, "_HELD", 60.0)  # however slow the machine is
+    assert sent_by(str, 20) == [8, 8, 4]
+
+
+def test_an_answer_is_not_held_back_after_a_task_that_took_long() -> None:
+    assert sent_by(lambda _: threading.Event().wait(0.002), 3) == [1, 1, 1]
