@@ -289,7 +289,8 @@ class Worker(Visit):
     async def _finished(self, entry: Entry, harvest: Harvest, records: list[Record]) -> Outcome:
         for reject in harvest.rejects:
             self._stats.reject(reject.item_type, reject.field, reject.reason)
-        self._stats.dropped.update(harvest.dropped)
+        if harvest.dropped:
+            self._stats.dropped.update(harvest.dropped)
         admission = await self._admit(harvest.requests, entry)
         self._count(admission)
         note = ""

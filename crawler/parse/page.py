@@ -321,8 +321,6 @@ class Page:
         name = callback_name(callback)
         urls = self._joined(css if css is not None else links or ())
         fields = self._in_session(request_fields)
-        if not fields:
-            return [Request(url, name) for url in urls]
         return [Request(url, name, **fields) for url in urls]
 
     def download(

@@ -24,7 +24,6 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import suppress
-from ctypes import c_uint64
 from dataclasses import dataclass
 from multiprocessing.context import SpawnContext, SpawnProcess
 from multiprocessing.sharedctypes import RawValue
@@ -37,7 +36,7 @@ from msgspec import Meta
 from crawler.errors import NoParseProcess, ParseProcessDied, ParseProcessError, ParseTimeout
 from crawler.parse.ahead import MOST, Ahead, has_core
 from crawler.parse.stream import Answer as Answered
-from crawler.parse.stream import Begun, Packed, Stream, pack, serve, unpack
+from crawler.parse.stream import Counts, Packed, Stream, pack, serve, unpack
 
 if sys.platform == "linux":
     import resource
@@ -275,8 +274,8 @@ class _Process(Stream):
         self._work = work
         self._spawn = _Spawn(SpawnProcess if needs_main else _WithoutMain)
         self._ends = socket.socketpair()
-        self._begun: Begun = RawValue(c_uint64)
-        start = self._ends[1], self._begun, prepare, context, memory
+        self._counts: Counts = RawValue(Counts)
+        start = self._ends[1], self._counts, prepare, context, memory
         self._executor = ProcessPoolExecutor(1, self._spawn, _begin, start)
         self._answered = 0
         self._ahead = Ahead()
@@ -322,7 +321,7 @@ class _Process(Stream):
         """The place in ``sent`` of the task that is under way, or the next to be. The answers of those before it are held
         back in the process, or on their way.
         """
-        return min(max(self._begun.value - self._answered - 1, 0), len(self.sent) - 1)
+        return min(max(self._counts.begun - self._answered - 1, 0), len(self.sent) - 1)
 
     def send(self, job: _Job) -> None:
         loop = asyncio.get_running_loop()
@@ -335,6 +334,7 @@ class _Process(Stream):
         self.sent.append((job.answer, job.task.size))
         self._held += job.task.size
         job.process = self
+        self._counts.sent += 1
         self.transmit(job.task)
 
     def answered(self, answer: Answered) -> None:
@@ -468,13 +468,13 @@ class _Nameless(ModuleType):
         return getattr(self._module, name)
 
 
-_end: tuple[socket.socket, Begun] | None = None
+_end: tuple[socket.socket, Counts] | None = None
 """This process's end of the stream, in a parse process."""
 
 
-def _begin(end: socket.socket, begun: Begun, prepare: Callable[[object], None], context: object, memory: int) -> None:
+def _begin(end: socket.socket, counts: Counts, prepare: Callable[[object], None], context: object, memory: int) -> None:
     global _end
-    _end = end, begun
+    _end = end, counts
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the crawl decides what it means
     threading.Thread(target=_end_with_parent, daemon=True).start()
     prepare(context)

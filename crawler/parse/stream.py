@@ -2,7 +2,7 @@
 
 Rule 1: answers come in the order of the tasks. Those of short tasks come together, a few at a time: to send one costs the
 process 25 µs, and to be woken by it the crawl as much.
-Rule 2: a number that both sides see, :data:`Begun`, says which task is under way: so a death, and the time, find theirs,
+Rule 2: numbers that both sides see, :class:`Counts`, say which task is under way: so a death, and the time, find theirs,
 whatever answers were on their way, or waits behind it.
 Rule 3: a task is pickled but for its buffers (PEP 574), the body of a page: the socket is given them as they are, and
 what comes out of it is what the page has.
@@ -14,6 +14,7 @@ and for the interpreter), and 30 to 40 µs in groups of 8 or 16; this costs 11.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import pickle
 import socket
 import struct
@@ -22,7 +23,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from time import perf_counter, thread_time
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, cast
 
 _COUNT = struct.Struct("<I")
 """Of the parts of a task, before their lengths."""
@@ -30,16 +31,20 @@ _ANSWER = struct.Struct("<?ddQ")
 """Whether it is an error, the seconds that the work took, those of the CPU among them, and its length."""
 _READ = 256 * 1024
 """Bytes that a process reads at once: as much as the socket holds by default."""
-_TOGETHER = 8
+_TOGETHER = 16
 """Answers that are sent at once, at most."""
-_HELD = 0.001
+_HELD = 0.003
 """Seconds for which the first of them is held back, and no task is begun before it is sent."""
 
 
-class Begun(Protocol):
-    """How many tasks a process has begun: memory that it shares with the crawl's own one."""
+class Counts(ctypes.Structure):
+    """Memory that both ends share."""
 
-    value: int
+    _fields_ = (("sent", ctypes.c_uint64), ("begun", ctypes.c_uint64))
+    sent: int
+    """Tasks that the crawl has sent."""
+    begun: int
+    """Those of them that the process has begun."""
 
 
 class Packed(NamedTuple):
@@ -160,43 +165,42 @@ class Stream(asyncio.Protocol):
         self.broken()
 
 
-def serve(work: Callable[[Any], Any], end: socket.socket, begun: Begun) -> None:
+def serve(work: Callable[[Any], Any], end: socket.socket, counts: Counts) -> None:
     """The process's end: ``work(task)`` for each task that comes, until there are no more."""
     with suppress(OSError), end:  # the crawl is gone
-        tasks = _Tasks(end, begun)
-        answers: list[bytes] = []
-        held_since = 0.0
+        tasks = _Tasks(end, counts)
+        held: list[bytes] = []
+        number, since = 0, 0.0
         while (parts := tasks.next()) is not None:
             started, used = perf_counter(), thread_time()
             is_error, pickled = _answer(work, parts)
             ended = perf_counter()
-            if not answers:
-                held_since = started
-            answers += _ANSWER.pack(is_error, ended - started, thread_time() - used, len(pickled)), pickled
-            if not tasks.has_more or len(answers) >= 2 * _TOGETHER or ended - held_since > _HELD:
-                end.sendall(b"".join(answers))
-                answers.clear()
+            if not held:
+                number, since = 0, started
+            held += _ANSWER.pack(is_error, ended - started, thread_time() - used, len(pickled)), pickled
+            number += 1
+            ahead = counts.sent - counts.begun
+            if (
+                number >= min(ahead, _TOGETHER) or ended - since > _HELD
+            ):  # the crawl is to send more before these are done
+                end.sendall(b"".join(held))
+                held.clear()
 
 
 class _Tasks:
     """What comes out of the socket."""
 
-    def __init__(self, end: socket.socket, begun: Begun) -> None:
+    def __init__(self, end: socket.socket, counts: Counts) -> None:
         self._end = end
-        self._begun = begun
+        self._counts = counts
         self._read = b""
         self._place = 0
-
-    @property
-    def has_more(self) -> bool:
-        """Whether some of the next one is here."""
-        return self._place < len(self._read)
 
     def next(self) -> list[bytes] | None:
         """The parts of the next task, which is begun with that; None if the crawl is gone."""
         try:
             (count,) = _COUNT.unpack(self._take(_COUNT.size))
-            self._begun.value += 1
+            self._counts.begun += 1
             lengths = struct.Struct(f"<{count}Q")
             return [self._take(size) for size in lengths.unpack(self._take(lengths.size))]
         except EOFError:

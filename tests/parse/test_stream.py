@@ -6,13 +6,12 @@ import pickle
 import socket
 import threading
 from collections.abc import Callable
-from ctypes import c_uint64
 from typing import Any
 
 import pytest
 
 import crawler.parse.stream as stream_module
-from crawler.parse.stream import Answer, FarTraceback, Stream, pack, serve, unpack
+from crawler.parse.stream import Answer, Counts, FarTraceback, Stream, pack, serve, unpack
 
 
 class Ends(Stream):
@@ -33,7 +32,7 @@ class Ends(Stream):
 def answers_of(work: Callable[[Any], Any], *tasks: object, cut: int = 1 << 20) -> list[Answer]:
     """What a process answers to *tasks*, read in pieces of *cut* bytes."""
     ours, theirs = socket.socketpair()
-    serving = threading.Thread(target=serve, args=(work, theirs, c_uint64()))
+    serving = threading.Thread(target=serve, args=(work, theirs, Counts()))
     serving.start()
     for task in tasks:
         for part in pack(task).parts:
@@ -126,7 +125,7 @@ def test_an_error_is_that_of_its_task_alone(kind: str, error: type[BaseException
 def test_a_task_that_is_cut_off_ends_the_process_and_is_not_worked_on() -> None:
     ours, theirs = socket.socketpair()
     worked: list[object] = []
-    serving = threading.Thread(target=serve, args=(worked.append, theirs, c_uint64()))
+    serving = threading.Thread(target=serve, args=(worked.append, theirs, Counts()))
     serving.start()
     whole = b"".join(bytes(part) for part in pack(Body(b"x" * 100)).parts)
     ours.sendall(whole[:-1])
@@ -156,17 +155,20 @@ def sent_by(work: Callable[[Any], Any], tasks: int) -> list[int]:
         for part in pack(task).parts:
             ours.sendall(part)
     ours.shutdown(socket.SHUT_WR)
-    begun = c_uint64()
-    serve(work, Counting(fileno=theirs.detach()), begun)
+    counts = Counts(sent=tasks)
+    serve(work, Counting(fileno=theirs.detach()), counts)
     ours.close()
-    assert begun.value == tasks
+    assert counts.begun == tasks
     return sizes
 
 
-def test_answers_of_short_tasks_are_sent_together(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("tasks", "sizes"), [(1, [1]), (2, [1, 1]), (8, [4, 2, 1, 1]), (50, [16, 16, 9, 5, 2, 1, 1])])
+def test_answers_of_short_tasks_are_sent_together_while_more_tasks_wait(
+    tasks: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(stream_module, "_HELD", 60.0)  # however slow the machine is
-    assert sent_by(str, 20) == [8, 8, 4]
+    assert sent_by(str, tasks) == sizes
 
 
 def test_an_answer_is_not_held_back_after_a_task_that_took_long() -> None:
-    assert sent_by(lambda _: threading.Event().wait(0.002), 3) == [1, 1, 1]
+    assert sent_by(lambda _: threading.Event().wait(0.01), 4) == [1, 1, 1, 1]
