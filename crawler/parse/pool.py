@@ -165,7 +165,7 @@ class ParsePool(Generic[Task, Answer]):
         job.answer = asyncio.get_running_loop().create_future()
         if self._is_closed:
             raise _closed()
-        process = next((each for each in self._processes if each.is_soon), None)
+        process = next((each for each in self._processes if each.is_soon and each.takes(job)), None)
         if process is not None and not process.sent and not process.is_alive:
             process.end(None)  # it died while it had nothing to do, a moment ago
             process = None
@@ -192,7 +192,8 @@ class ParsePool(Generic[Task, Answer]):
     def _grow(self, since: float, used: float) -> None:
         self._watch = None
         processes = self._processes
-        if any(process.is_soon for process in processes):
+        tasks = len(self._waiting) + sum(len(process.sent) for process in processes)
+        if tasks <= len(processes) or any(process.is_soon for process in processes):
             return
         own = (process_time() - used) / (perf_counter() - since)
         if all(process.is_open for process in processes) and has_core(self._cores, len(processes), own):

@@ -204,6 +204,20 @@ async def test_without_a_number_and_without_a_core_there_is_one_process(monkeypa
         await pool.close()
 
 
+async def test_without_a_number_one_process_is_enough_for_one_task_after_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_module, "_WATCH", 0.05)
+    monkeypatch.setattr(pool_module.os, "cpu_count", lambda: 8)
+    pool: ParsePool[Any, Any] = ParsePool(work.obey, work.prepare, None)
+    try:
+        assert len(set(await asyncio.gather(pool.run("report"), pool.run("report")))) == 1  # the second had to wait
+        assert len({await pool.run("nap") for _ in range(4)}) == 1
+        assert len(pool._processes) == 1
+    finally:
+        await pool.close()
+
+
 async def test_a_process_that_was_started_early_is_the_one_that_works() -> None:
     async with a_pool(work.pid) as pool:
         pool.warm()
