@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 
@@ -71,6 +72,7 @@ def _built() -> Spider:
             raise CallbackError(str(error), error.traceback or str(error)) from None
         except Exception as error:  # its module or its constructor raised, as it did not in the crawl's own process
             raise CallbackError(f"it cannot be built in a parse process: {error}", own_traceback(error)) from None
+        gc.freeze()  # what was imported for it stays, and need not be looked through for garbage again and again
     return _spider
 
 
