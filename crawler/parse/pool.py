@@ -26,7 +26,7 @@ from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.context import SpawnContext, SpawnProcess
-from multiprocessing.sharedctypes import RawValue
+from multiprocessing.sharedctypes import RawArray
 from time import perf_counter, process_time
 from types import ModuleType
 from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
@@ -35,8 +35,8 @@ from msgspec import Meta
 
 from crawler.errors import NoParseProcess, ParseProcessDied, ParseProcessError, ParseTimeout
 from crawler.parse.ahead import MOST, Ahead, has_core
+from crawler.parse.stream import BEGUN, SENT, Counts, Packed, Stream, pack, serve, unpack
 from crawler.parse.stream import Answer as Answered
-from crawler.parse.stream import Counts, Packed, Stream, pack, serve, unpack
 
 if sys.platform == "linux":
     import resource
@@ -275,7 +275,7 @@ class _Process(Stream):
         self._work = work
         self._spawn = _Spawn(SpawnProcess if needs_main else _WithoutMain)
         self._ends = socket.socketpair()
-        self._counts: Counts = RawValue(Counts)
+        self._counts: Counts = RawArray("Q", 2)
         start = self._ends[1], self._counts, prepare, context, memory
         self._executor = ProcessPoolExecutor(1, self._spawn, _begin, start)
         self._answered = 0
@@ -322,7 +322,7 @@ class _Process(Stream):
         """The place in ``sent`` of the task that is under way, or the next to be. The answers of those before it are held
         back in the process, or on their way.
         """
-        return min(max(self._counts.begun - self._answered - 1, 0), len(self.sent) - 1)
+        return min(max(self._counts[BEGUN] - self._answered - 1, 0), len(self.sent) - 1)
 
     def send(self, job: _Job) -> None:
         loop = asyncio.get_running_loop()
@@ -335,7 +335,7 @@ class _Process(Stream):
         self.sent.append((job.answer, job.task.size))
         self._held += job.task.size
         job.process = self
-        self._counts.sent += 1
+        self._counts[SENT] += 1
         self.transmit(job.task)
 
     def answered(self, answer: Answered) -> None:

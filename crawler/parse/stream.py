@@ -2,7 +2,7 @@
 
 Rule 1: answers come in the order of the tasks. Those of short tasks come together, a few at a time: to send one costs the
 process 25 µs, and to be woken by it the crawl as much.
-Rule 2: numbers that both sides see, :class:`Counts`, say which task is under way: so a death, and the time, find theirs,
+Rule 2: numbers that both sides see, :data:`Counts`, say which task is under way: so a death, and the time, find theirs,
 whatever answers were on their way, or waits behind it.
 Rule 3: a task is pickled but for its buffers (PEP 574), the body of a page: the socket is given them as they are, and
 what comes out of it is what the page has.
@@ -14,16 +14,15 @@ and for the interpreter), and 30 to 40 µs in groups of 8 or 16; this costs 11.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import pickle
 import socket
 import struct
 import traceback
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 from contextlib import suppress
 from time import perf_counter, thread_time
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 _COUNT = struct.Struct("<I")
 """Of the parts of a task, before their lengths."""
@@ -37,14 +36,10 @@ _HELD = 0.003
 """Seconds for which the first of them is held back, and no task is begun before it is sent."""
 
 
-class Counts(ctypes.Structure):
-    """Memory that both ends share."""
-
-    _fields_ = (("sent", ctypes.c_uint64), ("begun", ctypes.c_uint64))
-    sent: int
-    """Tasks that the crawl has sent."""
-    begun: int
-    """Those of them that the process has begun."""
+SENT, BEGUN = 0, 1
+"""Places of what both ends count: the tasks that the crawl has sent, and those of them that the process has begun."""
+Counts: TypeAlias = MutableSequence[int]
+"""Memory that both ends share, where they count."""
 
 
 class Packed(NamedTuple):
@@ -179,7 +174,7 @@ def serve(work: Callable[[Any], Any], end: socket.socket, counts: Counts) -> Non
                 number, since = 0, started
             held += _ANSWER.pack(is_error, ended - started, thread_time() - used, len(pickled)), pickled
             number += 1
-            ahead = counts.sent - counts.begun
+            ahead = counts[SENT] - counts[BEGUN]
             if (
                 number >= min(ahead, _TOGETHER) or ended - since > _HELD
             ):  # the crawl is to send more before these are done
@@ -200,7 +195,7 @@ class _Tasks:
         """The parts of the next task, which is begun with that; None if the crawl is gone."""
         try:
             (count,) = _COUNT.unpack(self._take(_COUNT.size))
-            self._counts.begun += 1
+            self._counts[BEGUN] += 1
             lengths = struct.Struct(f"<{count}Q")
             return [self._take(size) for size in lengths.unpack(self._take(lengths.size))]
         except EOFError:

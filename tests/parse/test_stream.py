@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import crawler.parse.stream as stream_module
-from crawler.parse.stream import Answer, Counts, FarTraceback, Stream, pack, serve, unpack
+from crawler.parse.stream import BEGUN, Answer, FarTraceback, Stream, pack, serve, unpack
 
 
 class Ends(Stream):
@@ -32,7 +32,7 @@ class Ends(Stream):
 def answers_of(work: Callable[[Any], Any], *tasks: object, cut: int = 1 << 20) -> list[Answer]:
     """What a process answers to *tasks*, read in pieces of *cut* bytes."""
     ours, theirs = socket.socketpair()
-    serving = threading.Thread(target=serve, args=(work, theirs, Counts()))
+    serving = threading.Thread(target=serve, args=(work, theirs, [0, 0]))
     serving.start()
     for task in tasks:
         for part in pack(task).parts:
@@ -125,7 +125,7 @@ def test_an_error_is_that_of_its_task_alone(kind: str, error: type[BaseException
 def test_a_task_that_is_cut_off_ends_the_process_and_is_not_worked_on() -> None:
     ours, theirs = socket.socketpair()
     worked: list[object] = []
-    serving = threading.Thread(target=serve, args=(worked.append, theirs, Counts()))
+    serving = threading.Thread(target=serve, args=(worked.append, theirs, [0, 0]))
     serving.start()
     whole = b"".join(bytes(part) for part in pack(Body(b"x" * 100)).parts)
     ours.sendall(whole[:-1])
@@ -155,10 +155,10 @@ def sent_by(work: Callable[[Any], Any], tasks: int) -> list[int]:
         for part in pack(task).parts:
             ours.sendall(part)
     ours.shutdown(socket.SHUT_WR)
-    counts = Counts(sent=tasks)
+    counts = [tasks, 0]
     serve(work, Counting(fileno=theirs.detach()), counts)
     ours.close()
-    assert counts.begun == tasks
+    assert counts[BEGUN] == tasks
     return sizes
 
 
