@@ -312,9 +312,9 @@ def records_of(data: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in data.splitlines()]
 
 
-def check_kept(site: Site, kept: Kept, outputs: dict[str, bytes], *, is_partial: bool) -> None:
-    """Law 4, at any moment. *outputs* are cut at their committed positions; *is_partial* allows that a page that waits
-    has given the first of its items already, as ``max_items`` may have it."""
+def check_kept(site: Site, kept: Kept, outputs: dict[str, bytes], *, partial: int) -> None:
+    """Law 4, at any moment. *outputs* are cut at their committed positions; so many *partial* pages that wait may have
+    given the first of their items already: each end by ``max_items`` may leave one."""
     _check_rows(site, kept)
     done = Counter(_number(site, url) for _, verdict, url in kept.finished if verdict == "done")
     failed = Counter(_number(site, url) for _, verdict, url in kept.finished if verdict == "failed")
@@ -331,8 +331,9 @@ def check_kept(site: Site, kept: Kept, outputs: dict[str, bytes], *, is_partial:
             _same(name, Counter(record["values"]["page"] for record in records), +rejects)
             continue
         found = Counter((record["kind"], record["page"], record["item"]) for record in records)
-        waiting = found - wanted if is_partial else Counter()
-        if any(number in done and site.pages[number].unique for _, number, _ in waiting) or len(waiting) > 3:
+        waiting = found - wanted if partial else Counter()
+        pages = {number for _, number, _ in waiting}
+        if any(number in done and site.pages[number].unique for number in pages) or len(pages) > partial:
             raise Broken(f"{name} holds what nobody gave: {waiting}")
         _same(name, found - waiting, wanted)
     if kept.tally and kept.tally["pages"] != done.total():

@@ -312,7 +312,7 @@ class World:
         self._wall = EPOCH
         self._loop = VirtualLoop()
         self._loop.close()  # each run has its own; of this one there is only the time
-        self._is_partial = False
+        self._partial = 0
         self._files = 0
         schema.create(self.path, {"seed": self.rng.getrandbits(63), "state": "running"}, syncs=False)
 
@@ -465,9 +465,9 @@ class World:
     def _judge(self, report: Report | None, options: Options) -> None:
         kept = kept_in(self.path)
         plan = self.plan
-        self._is_partial = self._is_partial or plan.kind == "max_items"
+        self._partial += plan.kind == "max_items"
         outputs = {name: bytes(self.disk.files[name][:position]) for name, position in kept.positions.items()}
-        check_kept(self.site, kept, outputs, is_partial=self._is_partial)
+        check_kept(self.site, kept, outputs, partial=self._partial)
         if report is None:
             self.counts["torn tails"] += any(
                 len(data) > kept.positions.get(name, 0) for name, data in self.disk.files.items()
@@ -480,7 +480,7 @@ class World:
             raise Broken(f"it ended as {report.reason}: {report.error!r}")
         if report.reason == "complete":
             check_end(self.site, kept)
-            check_kept(self.site, kept, outputs, is_partial=False)
+            check_kept(self.site, kept, outputs, partial=0)
         if report.reason not in ("output_failed", "store_failed"):
             self._judge_clean_end(report, kept)
         if report.reason != "store_failed" and kept.meta.get("state") != report.reason:
@@ -610,6 +610,7 @@ def _patch(world: World, patch: pytest.MonkeyPatch) -> None:
     """The clock of the walls, and eyes where something is to be seen."""
     for module in ("crawler.engine.hosts", "crawler.fetch.robots", "crawler.frontier.sqlite"):
         patch.setattr(f"{module}.time", _Clock(world))
+    patch.setattr("crawler.engine.worker.perf_counter", world.now)
     patch.setattr(WatchedWindow, "counts", world.counts)
     patch.setattr(frontier, "Window", WatchedWindow)
     patch.setitem(STORES, "sqlite", world.store)
