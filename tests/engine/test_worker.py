@@ -10,6 +10,7 @@ from aiohttp import web
 from crawling import SITE, Scripted, crawled, html, refused, status
 from pytest_aiohttp import AiohttpServer
 
+import crawler.engine.worker as worker_module
 from crawler.errors import (
     BodyTooLarge,
     Disconnected,
@@ -612,3 +613,43 @@ async def test_a_limit_gives_pages_that_run_no_longer_than_the_grace() -> None:
     )
 
     assert (run.reason, len(run.items)) == ("max_items", 1)
+
+
+class Joint(Scripted):
+    """A fetcher whose pages come together."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.turns = ""
+        self._gate: asyncio.Event | None = None
+
+    async def fetch(self, request: Request, on_sent: Any = None, inside: bool = False) -> Response:
+        self.turns += "a"
+        if self._gate is None:
+            self._gate = asyncio.Event()
+            asyncio.get_running_loop().call_later(0.02, self._open)
+        await self._gate.wait()
+        return html(request.url)
+
+    def _open(self) -> None:
+        assert self._gate is not None
+        self._gate.set()
+        self._gate = None
+
+
+@pytest.mark.parametrize(("short", "is_together"), [(60.0, True), (0.0, False)])
+async def test_after_a_short_page_the_next_is_asked_for_when_all_that_have_come_are_done(
+    short: float, is_together: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "_SHORT", short)
+    fetcher = Joint()
+
+    class Noting(Spider):
+        start_urls = [f"{SITE}/{number}" for number in range(40)]
+
+        def parse(self, page: Any) -> None:
+            fetcher.turns += "p"
+
+    await crawled(Noting, fetcher, concurrency=4, concurrency_per_host=4)
+
+    assert ("papapa" not in fetcher.turns) is is_together, fetcher.turns
