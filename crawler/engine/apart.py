@@ -37,9 +37,8 @@ class Apart:
         self._watchdog = watchdog
         self._refresh_within = refresh_within
         self.names = frozenset(name for name in dir(type(spider)) if is_cpu_bound(getattr(type(spider), name, None)))
-        chooses = (
-            stages.chooses and steps.first_async is None
-        )  # else items would be checked before it or after it, by turns
+        # with an async step items would be checked before it or after it, by turns
+        chooses = stages.chooses and steps.first_async is None
         self._choices = {name: Choice() for name in self.names} if chooses else {}
 
     def warm(self) -> None:

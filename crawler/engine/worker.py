@@ -298,7 +298,7 @@ class Worker(Visit):
     async def _finished(self, entry: Entry, harvest: Harvest, records: list[Record]) -> Outcome:
         for reject in harvest.rejects:
             self._stats.reject(reject.item_type, reject.field, reject.reason)
-        if harvest.dropped:
+        if harvest.dropped:  # to add nothing would take 1 µs of each page
             self._stats.dropped.update(harvest.dropped)
         admission = await self._admit(harvest.requests, entry)
         self._count(admission)

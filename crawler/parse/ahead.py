@@ -17,6 +17,8 @@ _SOON = 0.005
 short pages are worth less than."""
 _WEIGHT = 8
 """The last one counts an eighth of the average."""
+_FREE = 0.5
+"""Of a core that is free, so that one more process is worth it: it takes the time of others that it does not find."""
 
 
 class Ahead:
@@ -42,10 +44,6 @@ class Ahead:
     def takes(self, size: int, tasks: int, held: int) -> bool:
         """Whether one more task of *size* bytes is sent to a process that has *tasks* of *held* bytes."""
         return not tasks or (tasks < self.most and held + size <= BYTES)
-
-
-_FREE = 0.5
-"""Of a core that is free, so that one more process is worth it: it takes the time of others that it does not find."""
 
 
 def has_core(cores: int, processes: int, own: float) -> bool:

@@ -545,8 +545,8 @@ class Page:
 
     @property
     def _words(self) -> bytes:
-        """What the ``<meta>`` tags say, in lower case, and perhaps some more. To look for them in the bytes costs a third of
-        a search in the tree, and most of them have none of the words that matter.
+        """What the ``<meta>`` tags say, in lower case, and perhaps some more. Most have none of the words that matter, and that
+        is found out in the bytes: the tree need not be searched for them.
         """
         if self._metas_text is None:
             self._metas_text = self._read_metas()

@@ -14,32 +14,24 @@ in and not be there to be imported.
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
-import signal
 import socket
-import sys
-import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.context import SpawnContext, SpawnProcess
 from multiprocessing.sharedctypes import RawArray
 from time import perf_counter, process_time
-from types import ModuleType
 from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
 from msgspec import Meta
 
 from crawler.errors import NoParseProcess, ParseProcessDied, ParseProcessError, ParseTimeout
 from crawler.parse.ahead import MOST, Ahead, has_core
-from crawler.parse.stream import BEGUN, SENT, Counts, Packed, Stream, pack, serve, unpack
+from crawler.parse.spawn import Spawn, begin, serve_tasks
+from crawler.parse.stream import BEGUN, SENT, Counts, Packed, Stream, pack, unpack
 from crawler.parse.stream import Answer as Answered
-
-if sys.platform == "linux":
-    import resource
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
@@ -170,8 +162,9 @@ class ParsePool(Generic[Task, Answer]):
             process.end(None)  # it died while it had nothing to do, a moment ago
             process = None
         count = len(self._processes)
-        if count < self._grown or not count or (process is None and count < self._most and not self._cores):
-            process = await self._launch()  # one that was lost is replaced at once
+        is_missing = count < max(self._grown, 1)  # one that was lost is replaced at once
+        if is_missing or (process is None and count < self._most and not self._cores):
+            process = await self._launch()
             process.send(job)
             self._fill(process)
             return
@@ -273,11 +266,11 @@ class _Process(Stream):
         self._pool = pool
         self._timeout = timeout
         self._work = work
-        self._spawn = _Spawn(SpawnProcess if needs_main else _WithoutMain)
+        self._spawn = Spawn(needs_main=needs_main)
         self._ends = socket.socketpair()
         self._counts: Counts = RawArray("Q", 2)
         start = self._ends[1], self._counts, prepare, context, memory
-        self._executor = ProcessPoolExecutor(1, self._spawn, _begin, start)
+        self._executor = ProcessPoolExecutor(1, self._spawn, begin, start)
         self._answered = 0
         self._ahead = Ahead()
         self._busy_since = 0.0  # when the first of the tasks that are there began
@@ -296,7 +289,7 @@ class _Process(Stream):
         try:
             async with asyncio.timeout(_START_TIMEOUT):
                 await loop.run_in_executor(self._executor, os.getpid)
-            serving = loop.run_in_executor(self._executor, _serve, self._work)
+            serving = loop.run_in_executor(self._executor, serve_tasks, self._work)
         except TimeoutError as error:
             raise ParseTimeout(f"a parse process was not ready within {_START_TIMEOUT:g} s and was killed") from error
         except (BrokenExecutor, OSError) as error:
@@ -422,96 +415,3 @@ def _fail(waiter: asyncio.Future[Answered | None], error: ParseProcessError | No
         waiter.set_result(None)
     else:
         waiter.set_exception(error)
-
-
-class _Spawn(SpawnContext):
-    """Starts fresh interpreters: a fork of a program with threads and a loop may hang. Remembers what it started.
-
-    Killing goes by this object and not by a number, which may be another process's after the own one has ended.
-    """
-
-    process: SpawnProcess | None = None
-
-    def __init__(self, kind: type[SpawnProcess]) -> None:
-        super().__init__()
-        self._kind = kind
-
-    def Process(self, *args: Any, **kwargs: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802 (the library's name; Any: its arguments)
-        self.process = self._kind(*args, **kwargs)
-        return self.process
-
-
-class _WithoutMain(SpawnProcess):
-    """A process that does not import what ``__main__`` is here."""
-
-    @staticmethod
-    def _Popen(process_obj: Any) -> Any:  # noqa: N802 (the library's name; Any: as it has them)
-        main = sys.modules["__main__"]
-        sys.modules["__main__"] = _Nameless(main)
-        try:
-            return SpawnProcess._Popen(process_obj)  # noqa: SLF001 (the only place where a process learns what to import)
-        finally:
-            sys.modules["__main__"] = main
-
-
-class _Nameless(ModuleType):
-    """A module without a file and a spec, which is all by which multiprocessing could find it; to other threads, which
-    look for their classes meanwhile, it is as before.
-    """
-
-    def __init__(self, module: ModuleType) -> None:
-        super().__init__(module.__name__)
-        self._module = module
-
-    def __getattr__(self, name: str) -> Any:  # Any: whatever the module has
-        if name == "__file__":
-            raise AttributeError(name)
-        return getattr(self._module, name)
-
-
-_end: tuple[socket.socket, Counts] | None = None
-"""This process's end of the stream, in a parse process."""
-
-
-def _begin(end: socket.socket, counts: Counts, prepare: Callable[[object], None], context: object, memory: int) -> None:
-    global _end
-    _end = end, counts
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the crawl decides what it means
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    prepare(context)
-    limit_memory(memory_now() + memory)
-
-
-def _serve(work: Callable[[Any], Any]) -> None:
-    assert _end is not None
-    serve(work, *_end)
-
-
-def memory_now() -> int:
-    """Bytes that this process has for its data; 0 where the system does not tell."""
-    try:
-        with open("/proc/self/statm", "rb") as statm:
-            return int(statm.read().split()[5]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, AttributeError, ValueError):
-        return 0
-
-
-def limit_memory(most: int) -> None:
-    """Let this process have *most* bytes for its data (Linux's RLIMIT_DATA): beyond, an allocation fails. Where the
-    system keeps no such bound (macOS, Windows) nothing is done.
-    """
-    if sys.platform != "linux":
-        return
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    if hard != resource.RLIM_INFINITY:
-        most = min(most, hard)
-    with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
-
-
-def _end_with_parent() -> None:
-    """A crawl that is killed leaves no process behind."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -33,9 +33,7 @@ _READ = 256 * 1024
 _TOGETHER = 16
 """Answers that are sent at once, at most."""
 _HELD = 0.003
-"""Seconds for which the first of them is held back, and no task is begun before it is sent."""
-
-
+"""Seconds of work after which no task is begun before they are sent."""
 SENT, BEGUN = 0, 1
 """Places of what both ends count: the tasks that the crawl has sent, and those of them that the process has begun."""
 Counts: TypeAlias = MutableSequence[int]
@@ -165,19 +163,16 @@ def serve(work: Callable[[Any], Any], end: socket.socket, counts: Counts) -> Non
     with suppress(OSError), end:  # the crawl is gone
         tasks = _Tasks(end, counts)
         held: list[bytes] = []
-        number, since = 0, 0.0
+        since = 0.0
         while (parts := tasks.next()) is not None:
             started, used = perf_counter(), thread_time()
             is_error, pickled = _answer(work, parts)
             ended = perf_counter()
             if not held:
-                number, since = 0, started
-            held += _ANSWER.pack(is_error, ended - started, thread_time() - used, len(pickled)), pickled
-            number += 1
-            ahead = counts[SENT] - counts[BEGUN]
-            if (
-                number >= min(ahead, _TOGETHER) or ended - since > _HELD
-            ):  # the crawl is to send more before these are done
+                since = started
+            held.append(_ANSWER.pack(is_error, ended - started, thread_time() - used, len(pickled)) + pickled)
+            ahead = counts[SENT] - counts[BEGUN]  # the crawl is to send more before these are done
+            if len(held) >= min(ahead, _TOGETHER) or ended - since > _HELD:
                 end.sendall(b"".join(held))
                 held.clear()
 

@@ -18,8 +18,9 @@ from time import process_time
 
 from crawler.errors import NoParseProcess, PageTooHeavy, ParseProcessDied, ParseTimeout
 from crawler.parse.page import Page
-from crawler.parse.pool import ParsePool, PoolOptions, limit_memory, memory_now
+from crawler.parse.pool import ParsePool, PoolOptions
 from crawler.parse.select import Tree, Unparsable
+from crawler.parse.spawn import limit_memory, memory_now
 from crawler.parse.weigh import is_bearable
 
 SECONDS = 1.0

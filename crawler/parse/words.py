@@ -13,7 +13,7 @@ _META = re.compile(rb"<[mM][eE][tT][aA](?:[^>\"']++|\"[^\"]*+\"?|'[^']*+'?)*+")
 
 def words_of_metas(body: bytes) -> bytes:
     """All ``<meta>`` tags in which *body*, a document in which ASCII is ASCII, speaks of itself, in lower case: those that
-    come before its ``<body>``, and before ``_SHORT``. What is not in there, no ``<meta>`` says; what is may stand in a
+    come before its ``<body>``, or in its first ``_SHORT`` bytes. What is not in there, no ``<meta>`` says; what is may stand in a
     comment, too, and the tree has to tell.
     """
     return b"".join(_META.findall(_head_of(body))).lower()

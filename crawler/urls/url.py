@@ -84,6 +84,7 @@ class Base:
         return self._parsed
 
     def _found_links(self) -> _Links:
+        """Those of the folder above its own one; of its own, if there is none above."""
         path = self._href
         if _PLAIN.fullmatch(path) is None:
             if self._url is None or self._url.protocol not in _HTTP:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from crawler.parse.pool import ParsePool, PoolOptions
 @asynccontextmanager
 async def a_pool(
     function: Callable[[Any], Any],
-    processes: int = 1,
+    processes: int | None = 1,
     timeout: float = 30.0,
     prepare: Callable[[object], None] = work.prepare,
     context: object = None,
@@ -186,22 +187,16 @@ async def test_without_a_number_there_are_more_processes_while_tasks_have_to_wai
     monkeypatch.setattr(pool_module, "_WATCH", 0.05)
     monkeypatch.setattr(pool_module, "has_core", lambda cores, processes, own: processes + 1 < cores)
     monkeypatch.setattr(pool_module.os, "cpu_count", lambda: 3)
-    pool: ParsePool[Any, Any] = ParsePool(work.obey, work.prepare, None)
-    try:
+    async with a_pool(work.obey, processes=None) as pool:
         pids = await asyncio.gather(*(pool.run("nap") for _ in range(24)))
         assert len(set(pids)) == 2  # the third core is the crawl's
-    finally:
-        await pool.close()
 
 
 async def test_without_a_number_and_without_a_core_there_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool_module, "_WATCH", 0.05)
     monkeypatch.setattr(pool_module.os, "cpu_count", lambda: 1)
-    pool: ParsePool[Any, Any] = ParsePool(work.obey, work.prepare, None)
-    try:
+    async with a_pool(work.obey, processes=None) as pool:
         assert len(set(await asyncio.gather(*(pool.run("nap") for _ in range(4))))) == 1
-    finally:
-        await pool.close()
 
 
 async def test_without_a_number_one_process_is_enough_for_one_task_after_the_other(
@@ -209,13 +204,10 @@ async def test_without_a_number_one_process_is_enough_for_one_task_after_the_oth
 ) -> None:
     monkeypatch.setattr(pool_module, "_WATCH", 0.05)
     monkeypatch.setattr(pool_module.os, "cpu_count", lambda: 8)
-    pool: ParsePool[Any, Any] = ParsePool(work.obey, work.prepare, None)
-    try:
+    async with a_pool(work.obey, processes=None) as pool:
         assert len(set(await asyncio.gather(pool.run("report"), pool.run("report")))) == 1  # the second had to wait
         assert len({await pool.run("nap") for _ in range(4)}) == 1
         assert len(pool._processes) == 1
-    finally:
-        await pool.close()
 
 
 async def test_a_process_that_was_started_early_is_the_one_that_works() -> None:
@@ -373,7 +365,7 @@ async def test_a_machine_that_has_no_room_for_a_process_fails_the_task(monkeypat
 
     async with a_pool(work.double) as pool:
         with monkeypatch.context() as patch:
-            patch.setattr(pool_module.SpawnProcess, "start", no_room)
+            patch.setattr(SpawnProcess, "start", no_room)
             with pytest.raises(ParseProcessDied, match="could not be started"):
                 await pool.run(1)
         assert await pool.run(1) == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -29,15 +29,20 @@ class Ends(Stream):
         self.drains += 1
 
 
+def send_all(end: socket.socket, tasks: Iterable[object]) -> None:
+    """As the crawl sends *tasks*, and no more after them."""
+    for task in tasks:
+        for part in pack(task).parts:
+            end.sendall(part)
+    end.shutdown(socket.SHUT_WR)
+
+
 def answers_of(work: Callable[[Any], Any], *tasks: object, cut: int = 1 << 20) -> list[Answer]:
     """What a process answers to *tasks*, read in pieces of *cut* bytes."""
     ours, theirs = socket.socketpair()
     serving = threading.Thread(target=serve, args=(work, theirs, [0, 0]))
     serving.start()
-    for task in tasks:
-        for part in pack(task).parts:
-            ours.sendall(part)
-    ours.shutdown(socket.SHUT_WR)
+    send_all(ours, tasks)
     stream = Ends()
     while data := ours.recv(cut):
         stream.data_received(data)
@@ -151,10 +156,7 @@ def sent_by(work: Callable[[Any], Any], tasks: int) -> list[int]:
             super().sendall(data, flags)
 
     ours, theirs = socket.socketpair()
-    for task in range(tasks):
-        for part in pack(task).parts:
-            ours.sendall(part)
-    ours.shutdown(socket.SHUT_WR)
+    send_all(ours, range(tasks))
     counts = [tasks, 0]
     serve(work, Counting(fileno=theirs.detach()), counts)
     ours.close()
