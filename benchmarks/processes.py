@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--pages", type=int, metavar="N", help="of each site, instead of its own number")
     parser.add_argument("--concurrency", type=int, default=4 * CONCURRENCY, metavar="N", help="(default: %(default)s)")
     parser.add_argument("--processes", metavar="N", help="the setting parse_processes, instead of the one of the site")
-    parser.add_argument("--server", type=float, default=80, metavar="US", help="CPU µs a page (default: %(default)s)")
+    parser.add_argument("--server", type=float, default=20, metavar="US", help="CPU µs a page (default: %(default)s)")
     parser.add_argument("--check", action="store_true", help="exit 1 when a target is missed")
     options = parser.parse_args(arguments)
     print(f"{CORES} cores, concurrency {options.concurrency}, {options.rounds} rounds (medians)\n")

@@ -69,6 +69,7 @@ class Target:
 
 TARGETS = (
     Target("crawler CPU/page vs bare <= 1.25", "cpu_per_page", "bare", 1.25, is_ceiling=True),
+    Target("crawler CPU/page vs plain <= 1.25", "cpu_per_page", "plain", 1.25, is_ceiling=True),
     Target("crawler CPU/page vs its memory store <= 1.15", "cpu_per_page", "memory", 1.15, is_ceiling=True),
     Target("crawler pages/s vs scrapy >= 15", "pages_per_second", "scrapy", 15.0, is_ceiling=False),
     Target("crawler pages/s vs scrapling >= 4.5", "pages_per_second", "scrapling", 4.5, is_ceiling=False),
@@ -110,7 +111,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         add(f"--{name}", action="store_true", help=f"run {about}")
         add(f"--{name}-python", default=sys.executable, metavar="PYTHON", help="the Python that has it")
     add("--pages-archive", type=Path, default=DEFAULT_ARCHIVE, metavar="FILE", help="the real pages, tar.gz")
-    add("--without", action="append", default=[], choices=["crawler", "memory"], help="leave this contender out")
+    add(
+        "--without",
+        action="append",
+        default=[],
+        choices=["plain", "crawler", "memory"],
+        help="leave this contender out",
+    )
     add("--json", type=Path, metavar="FILE", help="write every run's figures here")
     add("--check", action="store_true", help="exit 1 when a target is missed")
     return parser.parse_args(arguments)

@@ -27,6 +27,10 @@ def bare(python: str, job: Job) -> list[str]:
     return [python, str(HERE / "bare.py"), job.start_url, str(job.output), str(job.concurrency)]
 
 
+def plain(python: str, job: Job) -> list[str]:
+    return [*bare(python, job), "plain"]
+
+
 def crawler(python: str, job: Job) -> list[str]:
     settings = ["delay=0", f"concurrency={job.concurrency}", f"concurrency_per_host={job.concurrency}"]
     command = [python, "-m", "crawler", str(SPIDERS / "books_bench.py"), "-o", str(job.output)]
@@ -50,6 +54,7 @@ def scrapling(python: str, job: Job) -> list[str]:
 
 CONTENDERS: dict[str, Callable[[str, Job], list[str]]] = {
     "bare": bare,
+    "plain": plain,
     "crawler": crawler,
     "memory": memory,
     "scrapy": scrapy,

@@ -39,7 +39,8 @@ class Apart:
         self.names = frozenset(name for name in dir(type(spider)) if is_cpu_bound(getattr(type(spider), name, None)))
         # with an async step items would be checked before it or after it, by turns
         chooses = stages.chooses and steps.first_async is None
-        self._choices = {name: Choice() for name in self.names} if chooses else {}
+        has_core = stages.processes.cores > 1
+        self._choices = {name: Choice(has_core=has_core) for name in self.names} if chooses else {}
 
     def warm(self) -> None:
         """The crawl begins."""
@@ -81,14 +82,15 @@ class Apart:
         """
         name = entry.request.callback
         callback, choice, harvest = getattr(self._spider, name), self._choices[name], None
-        begun, used = perf_counter(), thread_time()
+        used = thread_time() if choice.is_timed else None
+        begun = perf_counter()
         FETCHING.set(None)
         try:
             harvest = await run_callback(callback, page, page.url, self._watchdog, self._steps)
         except PageTooHeavy:
             pass
         finally:
-            choice.stayed(perf_counter() - begun, thread_time() - used)
+            choice.stayed(perf_counter() - begun, None if used is None else thread_time() - used)
         if harvest is None:
             return await self.send(entry, page, turn)
         if harvest.requests and name not in LISTINGS:

@@ -63,6 +63,9 @@ class Trees(Protocol):
 
 
 class Processes(Protocol):
+    cores: int
+    """Those of the machine that the crawl may use."""
+
     def warm(self) -> None:
         """Pages will come soon."""
 

@@ -29,7 +29,7 @@ from msgspec import Meta
 
 from crawler.errors import NoParseProcess, ParseProcessDied, ParseProcessError, ParseTimeout
 from crawler.parse.ahead import MOST, Ahead, has_core
-from crawler.parse.spawn import Spawn, begin, serve_tasks
+from crawler.parse.spawn import Spawn, available_cores, begin, serve_tasks
 from crawler.parse.stream import BEGUN, SENT, Counts, Packed, Stream, pack, unpack
 from crawler.parse.stream import Answer as Answered
 
@@ -86,10 +86,11 @@ class ParsePool(Generic[Task, Answer]):
         """
         self._start = (work, prepare, context, options.parse_memory * 1024 * 1024, needs_main)
         self._timeout = options.parse_timeout
-        most, cores = options.parse_processes, os.cpu_count() or 1
-        self._most = most if isinstance(most, int) else cores
-        self._cores = 0 if isinstance(most, int) else cores
+        most = options.parse_processes
+        self.cores = available_cores()
         """Those that bound the processes, unless their number is given."""
+        self._is_given = isinstance(most, int)
+        self._most = most if isinstance(most, int) else self.cores
         self._warming: asyncio.Task[None] | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._processes: dict[_Process, None] = {}  # in the order in which they were started
@@ -163,7 +164,7 @@ class ParsePool(Generic[Task, Answer]):
             process = None
         count = len(self._processes)
         is_missing = count < max(self._grown, 1)  # one that was lost is replaced at once
-        if is_missing or (process is None and count < self._most and not self._cores):
+        if is_missing or (process is None and count < self._most and self._is_given):
             process = await self._launch()
             process.send(job)
             self._fill(process)
@@ -178,7 +179,7 @@ class ParsePool(Generic[Task, Answer]):
 
     def _see_who_waits(self) -> None:
         """A task has to: if that goes on, and there is a core for it, there is to be one more process."""
-        if self._watch is None and self._cores and len(self._processes) < self._most:
+        if self._watch is None and not self._is_given and len(self._processes) < self._most:
             loop = asyncio.get_running_loop()
             self._watch = loop.call_later(_WATCH, self._grow, perf_counter(), process_time())
 
@@ -189,7 +190,7 @@ class ParsePool(Generic[Task, Answer]):
         if tasks <= len(processes) or any(process.is_soon for process in processes):
             return
         own = (process_time() - used) / (perf_counter() - since)
-        if all(process.is_open for process in processes) and has_core(self._cores, len(processes), own):
+        if all(process.is_open for process in processes) and has_core(self.cores, len(processes), own):
             self.warm()
         self._see_who_waits()
 

@@ -12,7 +12,9 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from math import ceil
 from multiprocessing.context import SpawnContext, SpawnProcess
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +22,21 @@ from crawler.parse.stream import Counts, serve
 
 if sys.platform == "linux":
     import resource
+
+
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""Microseconds of CPU time in a period, and the period: what a container may use (Linux, cgroup v2)."""
+
+
+def available_cores() -> int:
+    """The cores that this program may use: those that it was not kept from, and no more than its container's share."""
+    mine = getattr(os, "sched_getaffinity", None)  # Linux
+    cores = len(mine(0)) if mine is not None else os.cpu_count() or 1
+    try:
+        quota, period = _QUOTA.read_text().split()
+        return max(1, min(cores, ceil(int(quota) / int(period))))
+    except (OSError, ValueError, ZeroDivisionError):  # there is none, or it is "max"
+        return cores
 
 
 class Spawn(SpawnContext):

@@ -205,15 +205,19 @@ class Stepping(Spider):
 
 
 class Where(Spider):
-    """Says in which process its pages are worked on, each of which takes *seconds*."""
+    """Says in which process its pages are worked on, each of which takes *seconds*, and *cpu* of its own."""
 
-    def __init__(self, pages: int = 6, seconds: float = 0.0) -> None:
+    def __init__(self, pages: int = 6, seconds: float = 0.0, cpu: float = 0.0) -> None:
         self.start_urls = [f"{HOME}{number}" for number in range(pages)]
         self.seconds = seconds
+        self.cpu = cpu
 
     @cpu_bound
     def parse(self, page: Any) -> Any:
         time.sleep(self.seconds)
+        end = time.thread_time() + self.cpu
+        while time.thread_time() < end:
+            pass
         return {"pid": os.getpid(), "heads": len(page.css("h1"))}
 
 

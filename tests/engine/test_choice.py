@@ -5,12 +5,12 @@ from crawler.engine.choice import Choice
 MILLI, MICRO = 1e-3, 1e-6
 
 
-def stays(choice: Choice, cpu: float, pages: int, seconds: float = 0.0, trial: float = 25 * MICRO) -> int:
+def stays(choice: Choice, cpu: float, pages: int, seconds: float = 0.0, trial: float = 50 * MICRO) -> int:
     """How many of *pages*, of so many seconds each, stay here before one goes."""
     for page in range(pages):
         if choice.goes():
             return page
-        choice.stayed(max(cpu, seconds), cpu)
+        choice.stayed(max(cpu, seconds), cpu if choice.is_timed else None)
         if choice.wants_trial:
             choice.tried(trial)
     return pages
@@ -36,16 +36,33 @@ def gone() -> Choice:
 
 
 def test_short_pages_never_go() -> None:
-    assert stays(Choice(), 100 * MICRO, 100_000) == 100_000
+    assert stays(Choice(), 50 * MICRO, 100_000) == 100_000
 
 
-def test_longer_pages_go_when_staying_has_cost_a_tenth_of_a_second() -> None:
-    assert stays(Choice(), 1.15 * MILLI, 1_000) == 100  # a thousandth of a second is lost with each
+def test_longer_pages_go_when_staying_has_cost_a_twentieth_of_a_second() -> None:
+    assert 45 <= stays(Choice(), 1.06 * MILLI, 1_000) <= 55  # a thousandth of a second is lost with each
+
+
+def test_with_one_core_only_those_go_that_hold_the_loop_long() -> None:
+    choice = Choice(has_core=False)
+    assert stays(choice, 20 * MILLI, 1_000) == 1_000
+    assert stays(choice, 0.2, 10) == 1
+    assert goes(choice, 40 * MICRO, 0.2, 100) == 100
+    assert goes(choice, 40 * MICRO, 20 * MILLI, 100) < 50
+    assert stays(choice, 20 * MILLI, 1_000) == 1_000
+
+
+def test_those_that_are_too_short_to_go_are_seldom_timed() -> None:
+    choice, timed = Choice(), 0
+    for _ in range(8_000):
+        timed += choice.is_timed
+        choice.stayed(50 * MICRO, 50 * MICRO if choice.is_timed else None)
+    assert 1_000 <= timed <= 1_100
 
 
 def test_on_a_slow_machine_the_same_pages_stay_and_go_as_on_a_fast_one() -> None:
-    assert stays(Choice(), 500 * MICRO, 100_000, trial=100 * MICRO) == 100_000
-    assert stays(Choice(), 25 * MICRO, 100_000, trial=2.5 * MICRO) < 20_000
+    assert stays(Choice(), 250 * MICRO, 100_000, trial=250 * MICRO) == 100_000
+    assert stays(Choice(), 25 * MICRO, 100_000, trial=5 * MICRO) < 20_000
 
 
 def test_after_a_page_that_holds_the_loop_long_the_next_one_goes() -> None:
@@ -54,7 +71,7 @@ def test_after_a_page_that_holds_the_loop_long_the_next_one_goes() -> None:
 
 
 def test_that_the_system_lets_others_run_meanwhile_is_no_fault_of_a_page() -> None:
-    assert stays(Choice(), 100 * MICRO, 10_000, seconds=50 * MILLI) == 10_000
+    assert stays(Choice(), 50 * MICRO, 10_000, seconds=50 * MILLI) == 10_000
 
 
 def test_now_and_then_one_stays_to_be_timed_unless_they_are_long() -> None:

@@ -172,10 +172,12 @@ async def test_a_page_that_goes_on_to_another_one_is_a_redirect_wherever_it_is_w
     assert run.report.stats.redirects == 1
 
 
-async def pids_of(pages: int, seconds: float, body: str = "<h1>page</h1>", **settings: Any) -> list[int]:
+async def pids_of(
+    pages: int, seconds: float, body: str = "<h1>page</h1>", cpu: float = 0.0, **settings: Any
+) -> list[int]:
     """Where the pages of a crawl were worked on, one after the other."""
     fetcher = Scripted({f"{HOME}{number}": body for number in range(pages)})
-    args = {"pages": pages, "seconds": seconds}
+    args = {"pages": pages, "seconds": seconds, "cpu": cpu}
     run = await crawled(spiders.Where, fetcher, args=args, concurrency=1, **settings)
     assert len(run.items) == pages
     return [item["pid"] for item in run.items]
@@ -191,6 +193,18 @@ async def test_with_auto_the_pages_after_one_that_takes_long_go_to_a_process() -
     assert first == os.getpid()
     assert len(set(others)) == 1
     assert os.getpid() not in others
+
+
+@pytest.mark.parametrize(("cores", "gone"), [(1, 0), (2, 6)])
+async def test_with_auto_pages_of_some_length_go_where_there_is_a_core_for_them(
+    monkeypatch: pytest.MonkeyPatch, cores: int, gone: int
+) -> None:
+    monkeypatch.setattr("crawler.parse.pool.available_cores", lambda: cores)
+
+    pids = await pids_of(12, 0.0, cpu=0.02, parse_processes="auto")
+
+    assert sum(pid != os.getpid() for pid in pids) >= gone
+    assert gone or set(pids) == {os.getpid()}
 
 
 async def test_with_auto_a_page_that_is_too_heavy_for_this_process_goes_to_another() -> None:

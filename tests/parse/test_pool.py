@@ -186,7 +186,7 @@ async def test_without_a_number_there_are_more_processes_while_tasks_have_to_wai
 ) -> None:
     monkeypatch.setattr(pool_module, "_WATCH", 0.05)
     monkeypatch.setattr(pool_module, "has_core", lambda cores, processes, own: processes + 1 < cores)
-    monkeypatch.setattr(pool_module.os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(pool_module, "available_cores", lambda: 3)
     async with a_pool(work.obey, processes=None) as pool:
         pids = await asyncio.gather(*(pool.run("nap") for _ in range(24)))
         assert len(set(pids)) == 2  # the third core is the crawl's
@@ -194,7 +194,7 @@ async def test_without_a_number_there_are_more_processes_while_tasks_have_to_wai
 
 async def test_without_a_number_and_without_a_core_there_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool_module, "_WATCH", 0.05)
-    monkeypatch.setattr(pool_module.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(pool_module, "available_cores", lambda: 1)
     async with a_pool(work.obey, processes=None) as pool:
         assert len(set(await asyncio.gather(*(pool.run("nap") for _ in range(4))))) == 1
 
@@ -203,7 +203,7 @@ async def test_without_a_number_one_process_is_enough_for_one_task_after_the_oth
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pool_module, "_WATCH", 0.05)
-    monkeypatch.setattr(pool_module.os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(pool_module, "available_cores", lambda: 8)
     async with a_pool(work.obey, processes=None) as pool:
         assert len(set(await asyncio.gather(pool.run("report"), pool.run("report")))) == 1  # the second had to wait
         assert len({await pool.run("nap") for _ in range(4)}) == 1
