@@ -96,6 +96,8 @@ _DOUBTFUL = frozenset((b"svg", b"math", b"select", b"frameset"))
 _COPIED = b"selectedcontent"
 """The element that holds a copy of the option that is selected: copies of copies, if one likes."""
 _SPECIAL = frozenset((b"option", _COPIED)) | _BARRIERS | _RAW | _DOUBTFUL
+_NOTABLE = _FORMATTING | _SPECIAL | _ONCE
+"""Those of which more has to be known than that they are open."""
 _MARKS = {name: re.compile(rb"</" + name + rb"(?=[\t\n\f\r />])", re.IGNORECASE) for name in _RAW}
 """The end tags of raw text."""
 _ENDS = re.compile(rb"</|-->|]]>")
@@ -109,6 +111,8 @@ _WIDE = 128
 """Bytes of attributes up to which it does not matter how many they are."""
 _OFTEN = 4
 """Times that all bytes may be read for tags in tags."""
+_PLENTY = 512
+"""Bytes of a tag that is written but once, up to which a hundred of them may be all attributes."""
 _CROWD = 100
 """Attributes of one tag up to which it does not matter how many they are exactly."""
 _ENOUGH = 25_000
@@ -174,9 +178,11 @@ def weight(
 
 def _estimate(document: bytes, tags: int) -> Weight:
     """The most that so many tags can cost, whatever their order: found in a fifth of the time, and enough for most."""
-    found, marked = _OPENING.findall(document), _MARKED.findall(document)
-    if b"".join(found).count(b"<") > len(found):  # one in another
-        both = _overlapping(document)
+    found = _OPENING.findall(document)
+    if b"".join(found).count(b"<") == len(found):
+        marked = _MARKED.findall(document)
+    else:  # one in another
+        both = _overlapping(document, found)
         if both is None:
             return _UNBEARABLE
         found, marked = both
@@ -193,39 +199,71 @@ def _estimate(document: bytes, tags: int) -> Weight:
             roots += number * _count(attributes)
         elif name == _COPIED:
             return _UNBEARABLE
-    wide = [(tag, _most_attributes(tag)) for tag in found if len(tag) > _WIDE]
-    links = [_ATTRIBUTE_BYTES * count + 2 * len(tag) for tag, count in wide if _A.match(tag)]
-    widest = max(links, default=0)
-    anchor = _CLONE_BYTES + max(widest, _ATTRIBUTE_BYTES * _WIDE // 3)  # of them only one is open
-    steps = tags * tags + roots * roots + sum([count * count for _, count in wide])
-    seconds = tags * (_TAG + (count + 1) * _CLONE) + steps * _STEP / 2
-    attributes_bytes = _ATTRIBUTE_BYTES * sum([count for _, count in wide])
-    return Weight(seconds, 20 * len(document) + tags * (_TAG_BYTES + clone + anchor) + attributes_bytes)
+    wide = _wide(found, tags * tags + roots * roots)
+    if wide is None:
+        return _UNBEARABLE
+    anchor = _CLONE_BYTES + max(wide.anchor, _ATTRIBUTE_BYTES * _WIDE // 3)  # of them only one is open
+    seconds = tags * (_TAG + (count + 1) * _CLONE) + wide.steps * _STEP / 2
+    return Weight(seconds, 20 * len(document) + tags * (_TAG_BYTES + clone + anchor) + wide.bytes)
+
+
+class _Wide(NamedTuple):
+    """Tags of which it matters how many attributes they have."""
+
+    steps: int
+    """In which all tags are built."""
+    bytes: int
+    anchor: int
+    """Bytes of the largest ``a``."""
+
+
+def _wide(tags: list[bytes], steps: int) -> _Wide | None:
+    """What those of *tags* cost, beside *steps* for what they stand in; None: far too much."""
+    memory, anchor = 0, 0
+    for tag in tags:
+        if len(tag) > _WIDE:
+            count = _most_attributes(tag)
+            steps += count * count
+            if steps * _STEP / 2 > LIGHT_SECONDS:
+                return None
+            memory += _ATTRIBUTE_BYTES * count
+            if _A.match(tag):
+                anchor = max(anchor, _ATTRIBUTE_BYTES * count + 2 * len(tag))
+    return _Wide(steps, memory, anchor)
 
 
 def _most_attributes(tag: bytes) -> int:
     """No fewer than it has: each takes two bytes, and stands behind a blank, a slash or a quote."""
-    if len(tag) <= 2 * _CROWD:
+    if len(tag) <= _PLENTY and not _A.match(tag):
         return len(tag) // 2
     most = len(tag.split()) + tag.count(b"/") + tag.count(b'"') + tag.count(b"'")
     return most if most <= _CROWD else _count(tag)
 
 
-def _overlapping(document: bytes) -> tuple[list[bytes], list[tuple[bytes, bytes]]] | None:
+def _overlapping(document: bytes, tags: list[bytes]) -> tuple[list[bytes], list[tuple[bytes, bytes]]] | None:
     """What ``_OPENING`` and ``_MARKED`` find at every ``<``: in a comment or a text, what looks like a tag may have others
     in its attributes, which are those that count. None: the bytes would have to be read too often.
+
+    :param tags: what ``_OPENING`` finds, one after the other
     """
-    found, marked = [], []
-    room = _OFTEN * len(document)
-    for letter in _LETTER.finditer(document):
-        if tag := _OPENING.match(document, letter.start()):
-            found.append(tag[0])
-            room -= len(tag[0])
+    found = tags.copy()
+    marked = {mark.start(): (mark[1], mark[2]) for mark in _MARKED.finditer(document)}
+    room, position = _OFTEN * len(document), 0
+    for tag in tags:
+        if tag.find(b"<", 1) < 0:
+            continue
+        begin = document.index(tag, position)  # the same text further in front would be one of those, or stand in one
+        position = begin + len(tag)
+        for letter in _LETTER.finditer(document, begin + 1, position):
+            inner = _OPENING.match(document, letter.start())
+            assert inner is not None, "any letter will do"
+            found.append(inner[0])
+            room -= len(inner[0])
             if room < 0:
                 return None
-        if mark := _MARKED.match(document, letter.start()):
-            marked.append((mark[1], mark[2]))
-    return found, marked
+            if mark := _MARKED.match(document, letter.start()):
+                marked[mark.start()] = mark[1], mark[2]
+    return found, list(marked.values())
 
 
 class _Scope:
@@ -236,7 +274,7 @@ class _Scope:
     def __init__(self) -> None:
         self.open: dict[bytes, list[bytes]] = {}
         """Name -> the attributes of each."""
-        self.alike: Counter[tuple[bytes, bytes]] = Counter()
+        self.alike: dict[tuple[bytes, bytes], int] = {}
 
 
 class _Scale:
@@ -252,6 +290,8 @@ class _Scale:
         """Formatting elements that may have to be written again."""
         self._clone_bytes = 0
         """Of all of them."""
+        self._clones: dict[bytes, int] = {}
+        """Of each, by its attributes."""
         self._options = 0
         self._root_attributes = 0
         self._is_doubtful = False
@@ -271,24 +311,54 @@ class _Scale:
 
     def _read_from(self, position: int, seconds: float, memory: int) -> int | None:
         """Read up to the end of the next raw text. None: there is nothing more to read."""
+        stack, spent, held = self._open, self.seconds, self.bytes
+        doubtful_until, each, each_bytes = self._doubtful_until, self._each, _TAG_BYTES + self._clone_bytes
         for tag in _TAGS.finditer(self._document, position):
-            opens, attributes, closes, cdata = tag.groups()
-            if self._may_hide and tag.start() < self._doubtful_until and _ENDS.search(tag[0], 2):
-                self.seconds = inf  # the text that it may stand in may end in it, and tags begin that it hides
-            self.seconds += _TAG + (len(self._open) + self._formatted) * _STEP + self._formatted * _CLONE
-            self.bytes += _TAG_BYTES + self._clone_bytes
-            if self.seconds > seconds or self.bytes > memory:
-                return None
-            if opens is not None:
-                end = self._start(opens.lower(), attributes, tag.end())
-                if end is not None:
-                    return end
-            elif closes is not None:
-                if tag.start() >= self._doubtful_until:
-                    self._end(closes.lower())
-            elif cdata is not None:
-                self._doubt_until(self._next(_CDATA_END, tag.end()))
+            opens, attributes, closes, _ = tag.groups()
+            spent += each + len(stack) * _STEP
+            held += each_bytes
+            if spent > seconds or held > memory:
+                break
+            is_certain = not doubtful_until or tag.start() >= doubtful_until
+            name = (opens or closes or b"").lower()
+            if name not in _NOTABLE and is_certain:  # as most tags: nothing is called for them
+                if closes is not None and stack and name == stack[-1]:
+                    stack.pop()
+                    continue
+                if opens is not None and len(attributes) <= _WIDE:
+                    held += 16 * len(attributes)
+                    is_replaced = name in _REPLACED and stack and name == stack[-1] and not self._is_doubtful
+                    if not is_replaced and name not in _VOID:
+                        stack.append(name)
+                    continue
+            self.seconds, self.bytes = spent, held
+            end = self._read(tag, name, is_certain=is_certain)
+            if end is not None:
+                return end
+            spent, held = self.seconds, self.bytes
+            doubtful_until, each, each_bytes = self._doubtful_until, self._each, _TAG_BYTES + self._clone_bytes
+        self.seconds, self.bytes = spent, held
         return None
+
+    def _read(self, tag: re.Match[bytes], name: bytes, *, is_certain: bool) -> int | None:
+        """A tag of which more has to be known, and what stands like one; where to read on, if not behind it."""
+        opens, attributes, closes, cdata = tag.groups()
+        if self._may_hide and not is_certain and _ENDS.search(tag[0], 2):
+            self.seconds = inf  # the text that it may stand in may end in it, and tags begin that it hides
+            return len(self._document)
+        if opens is not None:
+            return self._start(name, attributes, tag.end())
+        if closes is not None:
+            if is_certain:
+                self._end(name)
+        elif cdata is not None:
+            self._doubt_until(self._next(_CDATA_END, tag.end()))
+        return None
+
+    @property
+    def _each(self) -> float:
+        """Seconds that the next tag takes, however many are open."""
+        return _TAG + self._formatted * (_STEP + _CLONE)
 
     def _start(self, name: bytes, attributes: bytes, position: int) -> int | None:
         """A tag that opens, and ends at *position*; where to read on, if not there."""
@@ -333,17 +403,20 @@ class _Scale:
         if kinds and name in (b"a", b"nobr"):  # another one ends it
             self.seconds += 8 * (len(self._open) + self._formatted) * _STEP
             self._forget(scope, name)
-        if scope.alike[name, attributes] < _ALIKE:
-            scope.alike[name, attributes] += 1
+        alike = scope.alike.get((name, attributes), 0)
+        if alike < _ALIKE:
+            scope.alike[name, attributes] = alike + 1
             kinds.append(attributes)
             self._formatted += 1
-            self._clone_bytes += _clone_bytes(attributes)
+            if attributes not in self._clones:
+                self._clones[attributes] = _clone_bytes(attributes)
+            self._clone_bytes += self._clones[attributes]
 
     def _forget(self, scope: _Scope, name: bytes) -> None:
         attributes = scope.open[name].pop()
         scope.alike[name, attributes] -= 1
         self._formatted -= 1
-        self._clone_bytes -= _clone_bytes(attributes)
+        self._clone_bytes -= self._clones[attributes]
 
     def _skip(self, name: bytes, position: int) -> int | None:
         """Where the raw text that begins at *position* ends. None: it is read as if there were tags in it."""
