@@ -25,14 +25,15 @@ from crawler.errors import CrawlerError, JobError, JobUnfinished, OutputError, S
 from crawler.export.dataset import blueprint_of, whole_name
 from crawler.export.formats import FORMATS, ending_of, format_of
 from crawler.export.made import earlier_files, is_made, make
-from crawler.export.manifest import Provenance
+from crawler.export.manifest import Provenance, manifest_path
+from crawler.export.manifest import read as read_manifest
 from crawler.export.remote import is_remote
 from crawler.export.rotated import files_of, is_rotated, place_of
 from crawler.export.sink import ExportOptions, Mode
 from crawler.export.spool import discard_spools, spool_of
 from crawler.export.template import Template
 from crawler.frontier.frontier import FrontierOptions
-from crawler.frontier.job import FOLDER, Job, Overview, Spec
+from crawler.frontier.job import FOLDER, Job, Overview, Spec, jobs_in
 from crawler.http.credentials import concealed
 from crawler.http.filename import is_plain
 from crawler.request import legible, plain
@@ -336,8 +337,9 @@ def _end_whole(given_up: Overview, *, syncs: bool) -> None:
     :raises OutputError: a table cannot be written
     """
     if given_up.state in _TORN:
-        for path, position, _ in _longer(given_up):
-            os.truncate(path, position)
+        for path, position, _, owner in _longer(given_up):
+            if not owner:
+                os.truncate(path, position)
     options = _export_options(given_up.spec)
     for name in _spooled(given_up.spec):
         if is_remote(name) or name not in given_up.positions:
@@ -360,20 +362,33 @@ def _export_options(spec: Spec) -> ExportOptions:
 
 
 def _refuse_longer(before: Overview) -> None:
-    """A job that came to its end has written nothing after that: what is there now is somebody else's.
+    """A job that came to its end has written nothing after that: what is there now is somebody else's. So is a dataset
+    that another crawl has written since.
 
     :raises JobError: an output is longer than the job left it
     """
-    if before.state not in _TORN:
-        for path, position, size in _longer(before):
+    for path, position, size, owner in _longer(before):
+        if owner or before.state not in _TORN:
+            since = f", which {owner} has written since," if owner else ""
             raise JobError(
-                f"{path} is {size - position} bytes longer than this job left it, and a resume would cut them off: take "
-                "them out, or begin a new job with --fresh"
+                f"{path}{since} is {size - position} bytes longer than this job left it, and a resume would cut them off: "
+                "take them out, or begin a new job with --fresh"
             )
 
 
-def _longer(job: Overview) -> Iterator[tuple[Path, int, int]]:
-    """The outputs that have more than *job* committed: path, bytes committed, bytes there are."""
+class _Longer(NamedTuple):
+    """An output that has more than its job committed."""
+
+    path: Path
+    position: int
+    """Bytes that were committed."""
+    size: int
+    """Bytes that there are."""
+    owner: str
+    """Who has written it since, if it is not that job's any more; else empty."""
+
+
+def _longer(job: Overview) -> Iterator[_Longer]:
     spooled = _spooled(job.spec)
     for name, position in job.positions.items():
         if name in spooled:
@@ -384,11 +399,26 @@ def _longer(job: Overview) -> Iterator[tuple[Path, int, int]]:
             except OutputError:
                 continue  # some of it is gone, which a resume is told when it opens it
             for later in islice(files_of(output), number, None):
-                yield later, 0, later.stat().st_size
+                yield _Longer(later, 0, later.stat().st_size, _owner_since(name, job))
         else:
             path = Path(name)
         if name != "-" and path.is_file() and (size := path.stat().st_size) > position:
-            yield path, position, size
+            yield _Longer(path, position, size, "" if name in spooled else _owner_since(name, job))
+
+
+def _owner_since(output: str, job: Overview) -> str:
+    """Who has written *output* since *job* did: another job beside it, or the one that the manifest names."""
+    if job.folder.parent.name == FOLDER:
+        for other in jobs_in(job.folder.parent.parent):
+            with suppress(StoreError):
+                spec = job.spec if other.folder == job.folder else other.overview().spec
+                if spec.started > job.spec.started and output in (*spec.outputs, spec.rejects):
+                    return f"the crawl of {spec.spider}"
+    path = manifest_path(Path(output))
+    with suppress(OSError, OutputError):  # there is none, or none that can be read
+        if path.stat().st_mtime > job.spec.started and (told := read_manifest(path)).job not in ("", job.spec.id):
+            return f"a crawl of {told.spider}"
+    return ""
 
 
 def _remembered(before: Overview) -> dict[str, Any]:
