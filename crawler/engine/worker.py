@@ -17,7 +17,7 @@ from crawler.engine.stages import EngineOptions, Stages
 from crawler.engine.steps import steps_of
 from crawler.engine.visit import Visit, led_to, why_not_there
 from crawler.engine.watchdog import Watchdog
-from crawler.errors import PageTooHeavy, ParseProcessError, SinkError, StoreError
+from crawler.errors import NoParseProcess, PageTooHeavy, ParseProcessError, SinkError, StoreError
 from crawler.frontier.frontier import Admission
 from crawler.outcome import Failure, Outcome, Record, Verdict
 from crawler.parse.page import Page
@@ -40,6 +40,8 @@ two, unless the machine is busy."""
 _SHORT = 0.001
 """Seconds. After a page that took less, its worker asks for the next one when the others that have come are done, too: the CPU
 then has at hand what each stage needs, and a page takes a tenth less of it. With longer ones the hosts would wait for it."""
+_START_PAUSE = 5.0
+"""Seconds after which a page is tried again for which no process could be started: the machine may have room again."""
 _PROCESS_LOSSES = 2
 """Parse processes that one page may cost: the first may have been bad luck."""
 
@@ -224,7 +226,9 @@ class Worker(Visit):
         entry.process_losses += 1
         if entry.process_losses < _PROCESS_LOSSES and not isinstance(error, PageTooHeavy):
             self._stats.retries += 1
-            return Outcome(entry, Verdict.RETRY)
+            is_ill = isinstance(error, NoParseProcess)
+            due = asyncio.get_running_loop().time() + _START_PAUSE if is_ill else 0.0
+            return Outcome(entry, Verdict.RETRY, due=due)
         return await self._fail(entry, error.reason, str(error), status)
 
     async def _defect(self, entry: Entry, error: BaseException) -> Outcome | None:

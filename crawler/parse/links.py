@@ -20,7 +20,7 @@ from crawler.http.refresh import refresh_of
 from crawler.parse.css import addresses_in_css
 from crawler.parse.select import Element, Tree
 from crawler.parse.srcset import candidates
-from crawler.urls.url import Base
+from crawler.urls.url import MAX_URL, Base
 
 Level: TypeAlias = Literal["pages", "resources", "all"]
 _NO_BASE = ("data:", "javascript:")
@@ -213,9 +213,13 @@ def base_of(tree: Tree) -> str | None:
 
 
 def base_for(url: str, href: str | None) -> Base:
-    """What addresses in the page *url* are joined by; *href* is what its ``<base>`` says."""
+    """What addresses in the page *url* are joined by; *href* is what its ``<base>`` says. Where that is longer than any URL
+    that is followed, so would be each of its links: what is no URL by itself is none then.
+    """
     base = Base(url).resolve(href) if href else None
-    return Base(url if base is None or base.startswith(_NO_BASE) else base)
+    if base is None or base.startswith(_NO_BASE):
+        return Base(url)
+    return Base(base if len(base) <= MAX_URL else "about:blank")
 
 
 class Found(NamedTuple):

@@ -104,8 +104,11 @@ class ParsePool(Generic[Task, Answer]):
         return self._most > 1
 
     def warm(self) -> None:
-        """Start a process now: the first one takes as long to be ready as the first page does to come."""
-        self._warming = asyncio.get_running_loop().create_task(self._warm())
+        """Start a process now, unless one is being started so: the first one takes as long to be ready as the first page does
+        to come.
+        """
+        if self._warming is None or self._warming.done():
+            self._warming = asyncio.get_running_loop().create_task(self._warm())
 
     async def run(self, task: Task, told: Told | None = None) -> Answer:
         """``work(task)`` in a process. What it raises is raised here.
@@ -150,8 +153,9 @@ class ParsePool(Generic[Task, Answer]):
             await asyncio.wait([self._warming])
 
     async def _warm(self) -> None:
-        with suppress(ParseProcessError):  # whoever needs it tries again, and is told
-            self._fill(await self._launch())
+        if len(self._processes) < self._most:  # somebody may have started it meanwhile
+            with suppress(ParseProcessError):  # whoever needs it tries again, and is told
+                self._fill(await self._launch())
 
     async def _place(self, job: _Job) -> None:
         """Send *job* to a process that has room for it, or let it wait for one."""
@@ -164,7 +168,7 @@ class ParsePool(Generic[Task, Answer]):
             process = None
         count = len(self._processes)
         is_missing = count < max(self._grown, 1)  # one that was lost is replaced at once
-        if is_missing or (process is None and count < self._most and self._is_given):
+        if process is None and (is_missing or (count < self._most and self._is_given)):
             process = await self._launch()
             process.send(job)
             self._fill(process)
@@ -172,7 +176,9 @@ class ParsePool(Generic[Task, Answer]):
         if process is None:
             self._see_who_waits()
             process = min(self._processes, key=_load)
-        if process.takes(job):
+        elif is_missing:
+            self.warm()
+        if process.takes(job) and not self._waiting:  # or one that is large would wait as long as others come
             process.send(job)
         else:
             self._waiting.append(job)
@@ -198,6 +204,7 @@ class ParsePool(Generic[Task, Answer]):
         try:
             process = _Process(self, self._timeout, *self._start)
         except (ImportError, OSError) as error:  # a system without semaphores, as some containers are
+            self._wake()  # who waits for one tries it himself, and is told
             raise NoParseProcess(f"a parse process could not be started: {error}") from error
         self._processes[process] = None
         self._grown = max(self._grown, len(self._processes))
@@ -268,10 +275,15 @@ class _Process(Stream):
         self._timeout = timeout
         self._work = work
         self._spawn = Spawn(needs_main=needs_main)
-        self._ends = socket.socketpair()
         self._counts: Counts = RawArray("Q", 2)
+        self._ends = socket.socketpair()
         start = self._ends[1], self._counts, prepare, context, memory
-        self._executor = ProcessPoolExecutor(1, self._spawn, begin, start)
+        try:
+            self._executor = ProcessPoolExecutor(1, self._spawn, begin, start)
+        except BaseException:
+            for end in self._ends:
+                end.close()
+            raise
         self._answered = 0
         self._ahead = Ahead()
         self._busy_since = 0.0  # when the first of the tasks that are there began
@@ -293,8 +305,10 @@ class _Process(Stream):
             serving = loop.run_in_executor(self._executor, serve_tasks, self._work)
         except TimeoutError as error:
             raise ParseTimeout(f"a parse process was not ready within {_START_TIMEOUT:g} s and was killed") from error
-        except (BrokenExecutor, OSError) as error:
+        except BrokenExecutor as error:
             raise NoParseProcess("a parse process could not be started: it ended at once") from error
+        except (OSError, RuntimeError) as error:  # no memory, no more processes or threads
+            raise NoParseProcess(f"a parse process could not be started: {error}") from error
         serving.add_done_callback(_hear)
         await self.connect(self._ends[0])
         self._ends[1].close()  # or nobody would notice that the process has closed its own

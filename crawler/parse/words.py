@@ -2,27 +2,56 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 _SHORT = 4096
 """Bytes. Pages that only send their reader on are short, and some have their ``<meta>`` in the body; in longer ones it
 stands in the head, and to search a whole page for what is not there costs 15 µs."""
-_META = re.compile(rb"<[mM][eE][tT][aA](?:[^>\"']++|\"[^\"]*+\"?|'[^']*+'?)*+")
+_META = re.compile(
+    rb"<[mM][eE][tT][aA](?:[^>=]++|=[\t\n\f\r ]*+(?:\"[^\"]*+\"?|'[^']*+'?)?)*+",
+)
 """A tag, whose quotes may hold a ``>``. One that nobody closes goes on to the end: rather too much than too little."""
+_HEAD = re.compile(
+    rb"""(?:
+      [^<]++
+    | <(?!(?:body|BODY)[\t\n\f\r\x20/>]|!--|script|style|title|textarea|template|noframes)
+    | <!-- (?: [^-]++ | -(?!->) )*+
+    | <(script|style|title|textarea|template|noframes) (?: [^<]++ | <(?!/\1) )*+
+    )*+""",
+    re.VERBOSE,
+)
+"""All up to the ``<body>``, which is none in a comment, a script or the like."""
+_LETTER = re.compile(rb"&#(?:[xX]0*+[4-7]|0*+(?:6[5-9]|[7-9][0-9]|1[0-2][0-9]))")
+"""A reference to an ASCII letter, more or less."""
 
 
 def words_of_metas(body: bytes) -> bytes:
     """All ``<meta>`` tags in which *body*, a document in which ASCII is ASCII, speaks of itself, in lower case: those that
-    come before its ``<body>``, or in its first ``_SHORT`` bytes. What is not in there, no ``<meta>`` says; what is may stand in a
-    comment, too, and the tree has to tell.
+    come before its ``<body>``, or in its first ``_SHORT`` bytes. What is not in there, no ``<meta>`` of those says; what is may
+    stand in a comment, too, and the tree has to tell.
     """
-    return b"".join(_META.findall(_head_of(body))).lower()
+    words = b"".join(_META.findall(_head_of(body)))
+    if b"&#" in words and _LETTER.search(words):
+        words = html.unescape(words.decode("latin-1")).encode("utf-8", "replace")
+    return words.lower()
 
 
 def _head_of(body: bytes) -> bytes:
-    if body.rfind(b"<body", 0, _SHORT) >= 0:  # from behind: what is short before it is not looked at
-        return body[:_SHORT]
-    end = body.find(b"<body", _SHORT - 4)
+    end = body.find(b"<body")
     if end < 0:
         end = body.find(b"<BODY")
+    if end >= 0 and _is_hidden(body, end):
+        match = _HEAD.match(body)
+        end = -1 if match is None or _is_in_tag(body, match.end()) else match.end()
     return body if end < 0 else body[: max(end, _SHORT)]
+
+
+def _is_hidden(body: bytes, end: int) -> bool:
+    """Whether what looks like a ``<body>`` at *end* stands in a script, a comment or a tag, as it does where it is none."""
+    in_script = body.rfind(b"<script", 0, end) > body.rfind(b"</script", 0, end)
+    return in_script or body.rfind(b"<!--", 0, end) > body.rfind(b"-->", 0, end) or _is_in_tag(body, end)
+
+
+def _is_in_tag(body: bytes, end: int) -> bool:
+    return body.rfind(b"<", 0, end) > body.rfind(b">", 0, end)

@@ -14,8 +14,13 @@ MAX_URL = 2_083
 _MOST_ESCAPED = MAX_URL // 6
 """Characters outside of ASCII that a URL can have: escaped, each has six or more. To read a host name of 100,000 Chinese
 ones takes seconds, as punycode compares each with all others; one of so many here takes 0.1 ms."""
-_KNOWN = 16_384
-"""Links that are remembered with what they mean, 6 MB: those of its navigation stand on each page of a site."""
+_KNOWN = 4 * 1024 * 1024
+"""Characters of links that are remembered with what they mean, some 16,000 of them: those of its navigation stand on each
+page of a site."""
+_ENTRY = 150
+"""Bytes that one takes beside its characters."""
+_FOLDER = 1_500
+"""Bytes that a folder takes, with its URL as it is parsed, which has it three times."""
 _SHORT = 250
 """Characters of a link that is; nearly all are shorter."""
 _ANYWHERE = ("../", "/", "http://", "https://")
@@ -147,7 +152,7 @@ class _Links(dict[str | None, str | None]):
         if self._base is None or len(href) > _SHORT or not href.startswith(_ANYWHERE):
             return _HERE
         url = self[href] = _http(href, self._base)
-        _memory.count()
+        _memory.grow(len(href) + (0 if url is None else len(url)))
         return url
 
 
@@ -156,20 +161,20 @@ class _Memory:
 
     def __init__(self) -> None:
         self._folders: dict[str, _Links] = {}
-        self._count = 0
+        self._held = 0
 
     def links_in(self, above: str) -> _Links:
         links = self._folders.get(above)
         if links is None:
             links = self._folders[above] = _Links(above)
-            self.count()
+            self.grow(3 * len(above) + _FOLDER)
         return links
 
-    def count(self) -> None:
-        self._count += 1
-        if self._count > _KNOWN:
+    def grow(self, characters: int) -> None:
+        self._held += characters + _ENTRY
+        if self._held > _KNOWN:
             self._folders.clear()
-            self._count = 0
+            self._held = 0
 
 
 _memory = _Memory()

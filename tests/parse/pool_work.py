@@ -123,3 +123,10 @@ def fall(order: tuple[int, str]) -> int:
         os.kill(os.getpid(), signal.SIGSEGV if number % 3 else signal.SIGKILL)
         time.sleep(10)
     return number
+
+
+def work_for(task: tuple[float, bytes]) -> int:
+    """Takes so many seconds. The process that did it."""
+    seconds, _ = task
+    time.sleep(seconds)
+    return os.getpid()

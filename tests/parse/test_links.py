@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -347,3 +348,17 @@ def test_a_page_asks_robots_by_header_and_by_meta() -> None:
     assert a_page("<p>", X_Robots_Tag="noindex, nofollow").robots == {"noindex", "nofollow"}
     assert a_page("<p>all robots", PageOptions(token="MyBot")).robots == frozenset()
     assert a_page("<meta name=mybot content=none>", PageOptions(token="MyBot")).robots == {"noindex", "nofollow"}
+
+
+def test_a_base_that_is_longer_than_any_url_makes_no_links_of_its_own_length() -> None:
+    links = "".join(f"<a href=../{number}></a><a href='/r{number}'></a>" for number in range(3_000))
+    body = f"<base href='http://a.example/{'a' * 200_000}/b/c'>{links}<a href='http://b.example/x'></a>"
+    page = a_page(body)
+    tracemalloc.start()
+    try:
+        found = page.links()
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found == ["http://b.example/x"]
+    assert most < 10_000_000

@@ -15,7 +15,7 @@ from typing import Any
 import pool_work as work
 import pytest
 
-from crawler.errors import ParseProcessDied, ParseTimeout
+from crawler.errors import NoParseProcess, ParseProcessDied, ParseTimeout
 from crawler.parse import pool as pool_module
 from crawler.parse.pool import ParsePool, PoolOptions
 
@@ -485,3 +485,77 @@ async def test_a_killed_crawl_leaves_no_process_behind(tmp_path: Path) -> None:
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     assert left == []
+
+
+def kill(process: pool_module._Process) -> None:
+    assert process._spawn.process is not None
+    process._spawn.process.kill()
+
+
+async def test_when_a_process_cannot_be_started_all_who_wait_are_told_or_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, calls = pool_module.socket.socketpair, iter(range(100))
+
+    def socketpair() -> Any:
+        if next(calls) == 0:
+            raise OSError(24, "Too many open files")
+        return real()
+
+    async with a_pool(work.work_for) as pool:
+        await pool.run((0.3, b""))
+        tasks = [asyncio.create_task(pool.run((0.3, b""))) for _ in range(5)]
+        await asyncio.sleep(0.1)
+        monkeypatch.setattr(pool_module.socket, "socketpair", socketpair)
+        kill(next(iter(pool._processes)))
+        ended = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 20)
+    assert sorted(type(each).__name__ for each in ended) == ["NoParseProcess", "ParseProcessDied", "int", "int", "int"]
+
+
+async def test_a_large_task_has_its_turn_among_many_small_ones() -> None:
+    async with a_pool(work.work_for) as pool:
+        await pool.run((0.0, b""))
+        going = True
+
+        async def small() -> None:
+            while going:
+                await pool.run((0.0005, b""))
+
+        others = [asyncio.create_task(small()) for _ in range(40)]
+        await asyncio.sleep(0.1)
+        await asyncio.wait_for(pool.run((0.0, b"x" * 5_000_000)), 10)
+        going = False
+        await asyncio.gather(*others)
+
+
+async def test_a_process_that_is_idle_is_asked_although_another_cannot_be_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none() -> Any:
+        raise OSError(24, "Too many open files")
+
+    async with a_pool(work.work_for, processes=2) as pool:
+        pids = set(await asyncio.gather(*(pool.run((0.2, b"")) for _ in range(4))))
+        assert len(pids) == 2
+        first, second = pool._processes
+        kill(first)
+        while first in pool._processes:
+            await asyncio.sleep(0.01)
+        monkeypatch.setattr(pool_module.socket, "socketpair", none)
+        assert second._spawn.process is not None
+        assert {await pool.run((0.0, b"")) for _ in range(3)} == {second._spawn.process.pid}
+        monkeypatch.undo()
+        await pool.run((0.0, b""))
+        while len(pool._processes) < 2:  # it is replaced as soon as it can be
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("error", [BlockingIOError(11, "Resource temporarily unavailable"), RuntimeError("no thread")])
+async def test_why_a_process_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def submit(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(pool_module.ProcessPoolExecutor, "submit", submit)
+    async with a_pool(work.pid) as pool:
+        with pytest.raises(NoParseProcess, match=str(error).partition("]")[2].strip() or str(error)):
+            await pool.run(None)

@@ -1,5 +1,7 @@
 """Joining and reading URLs."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -157,3 +159,15 @@ def test_links_that_were_joined_for_another_document_mean_the_same_as_if_they_ha
     Base("http://a.example/other/folder/page").join_all(hrefs)
     joined = [Base(url).join(href) for href in hrefs]
     assert Base(url).join_all(hrefs) == list(dict.fromkeys(url for url in joined if url is not None))
+
+
+def test_links_that_are_remembered_take_a_bounded_memory() -> None:
+    tracemalloc.start()
+    try:
+        for number in range(8_000):
+            Base(f"http://a.example/{number}{'a' * 1_900}/b/c").join_all(["../x", f"../{'y' * 200}"])
+        taken, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < 8_000_000
+    assert most < 9_000_000
