@@ -193,10 +193,11 @@ class ParsePool(Generic[Task, Answer]):
         self._watch = None
         processes = self._processes
         tasks = len(self._waiting) + sum(len(process.sent) for process in processes)
-        if tasks <= len(processes) or any(process.is_soon for process in processes):
+        if tasks <= len(processes):
             return
         own = (process_time() - used) / (perf_counter() - since)
-        if all(process.is_open for process in processes) and has_core(self.cores, len(processes), own):
+        is_full = all(process.is_open and not process.is_soon for process in processes)
+        if is_full and has_core(self.cores, len(processes), own):
             self.warm()
         self._see_who_waits()
 
