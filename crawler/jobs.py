@@ -391,6 +391,7 @@ class _Longer(NamedTuple):
 def _longer(job: Overview) -> Iterator[_Longer]:
     spooled = _spooled(job.spec)
     for name, position in job.positions.items():
+        longer: list[tuple[Path, int]] = []
         if name in spooled:
             path = spool_of(name, job.folder)
         elif name in job.spec.outputs and name != "-" and is_rotated(output := Template(name)):
@@ -398,20 +399,24 @@ def _longer(job: Overview) -> Iterator[_Longer]:
                 number, path, position = place_of(output, position)
             except OutputError:
                 continue  # some of it is gone, which a resume is told when it opens it
-            for later in islice(files_of(output), number, None):
-                yield _Longer(later, 0, later.stat().st_size, _owner_since(name, job))
+            longer += [(later, 0) for later in islice(files_of(output), number, None)]
         else:
             path = Path(name)
-        if name != "-" and path.is_file() and (size := path.stat().st_size) > position:
-            yield _Longer(path, position, size, "" if name in spooled else _owner_since(name, job))
+        if name != "-" and path.is_file() and path.stat().st_size > position:
+            longer.append((path, position))
+        owner = _owner_since(name, job) if longer and name not in spooled else ""
+        for each, committed in longer:
+            yield _Longer(each, committed, each.stat().st_size, owner)
 
 
 def _owner_since(output: str, job: Overview) -> str:
     """Who has written *output* since *job* did: another job beside it, or the one that the manifest names."""
     if job.folder.parent.name == FOLDER:
         for other in jobs_in(job.folder.parent.parent):
+            if other.folder == job.folder:
+                continue
             with suppress(StoreError):
-                spec = job.spec if other.folder == job.folder else other.overview().spec
+                spec = other.overview().spec
                 if spec.started > job.spec.started and output in (*spec.outputs, spec.rejects):
                     return f"the crawl of {spec.spider}"
     path = manifest_path(Path(output))

@@ -226,9 +226,8 @@ class Worker(Visit):
         entry.process_losses += 1
         if entry.process_losses < _PROCESS_LOSSES and not isinstance(error, PageTooHeavy):
             self._stats.retries += 1
-            is_ill = isinstance(error, NoParseProcess)
-            due = asyncio.get_running_loop().time() + _START_PAUSE if is_ill else 0.0
-            return Outcome(entry, Verdict.RETRY, due=due)
+            now = asyncio.get_running_loop().time()
+            return Outcome(entry, Verdict.RETRY, due=now + _START_PAUSE if isinstance(error, NoParseProcess) else 0.0)
         return await self._fail(entry, error.reason, str(error), status)
 
     async def _defect(self, entry: Entry, error: BaseException) -> Outcome | None:

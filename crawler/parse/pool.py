@@ -178,7 +178,7 @@ class ParsePool(Generic[Task, Answer]):
             process = min(self._processes, key=_load)
         elif is_missing:
             self.warm()
-        if process.takes(job) and not self._waiting:  # or one that is large would wait as long as others come
+        if not self._waiting and process.takes(job):  # or one that is large would wait as long as others come
             process.send(job)
         else:
             self._waiting.append(job)
@@ -282,8 +282,7 @@ class _Process(Stream):
         try:
             self._executor = ProcessPoolExecutor(1, self._spawn, begin, start)
         except BaseException:
-            for end in self._ends:
-                end.close()
+            self._close_ends()
             raise
         self._answered = 0
         self._ahead = Ahead()
@@ -405,9 +404,12 @@ class _Process(Stream):
         if process is not None and process.is_alive():
             process.kill()
         self.hang_up()
+        self._close_ends()
+        self._executor.shutdown(wait=False)  # what it still holds ends with BrokenExecutor
+
+    def _close_ends(self) -> None:
         for end in self._ends:
             end.close()
-        self._executor.shutdown(wait=False)  # what it still holds ends with BrokenExecutor
 
 
 def _hear(serving: asyncio.Future[None]) -> None:

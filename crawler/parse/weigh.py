@@ -44,6 +44,8 @@ _TAG = 250e-9
 _TAG_BYTES = 250
 """Of an element and the text in it; measured: 60 to 250."""
 _CLONE_BYTES = 150
+_LETTER_BYTES = 16
+"""Of a letter of a tag's attributes."""
 _ATTRIBUTE_BYTES = 90
 """A name, a value and the string in it."""
 
@@ -312,7 +314,7 @@ class _Scale:
     def _read_from(self, position: int, seconds: float, memory: int) -> int | None:
         """Read up to the end of the next raw text. None: there is nothing more to read."""
         stack, spent, held = self._open, self.seconds, self.bytes
-        doubtful_until, each, each_bytes = self._doubtful_until, self._each, _TAG_BYTES + self._clone_bytes
+        doubtful_until, (each, each_bytes) = self._doubtful_until, self._each
         for tag in _TAGS.finditer(self._document, position):
             opens, attributes, closes, _ = tag.groups()
             spent += each + len(stack) * _STEP
@@ -321,12 +323,12 @@ class _Scale:
                 break
             is_certain = not doubtful_until or tag.start() >= doubtful_until
             name = (opens or closes or b"").lower()
-            if name not in _NOTABLE and is_certain:  # as most tags: nothing is called for them
+            if name not in _NOTABLE and is_certain:  # as most tags: what _start() and _end() do of them, without a call
                 if closes is not None and stack and name == stack[-1]:
                     stack.pop()
                     continue
                 if opens is not None and len(attributes) <= _WIDE:
-                    held += 16 * len(attributes)
+                    held += _LETTER_BYTES * len(attributes)
                     is_replaced = name in _REPLACED and stack and name == stack[-1] and not self._is_doubtful
                     if not is_replaced and name not in _VOID:
                         stack.append(name)
@@ -336,7 +338,7 @@ class _Scale:
             if end is not None:
                 return end
             spent, held = self.seconds, self.bytes
-            doubtful_until, each, each_bytes = self._doubtful_until, self._each, _TAG_BYTES + self._clone_bytes
+            doubtful_until, (each, each_bytes) = self._doubtful_until, self._each
         self.seconds, self.bytes = spent, held
         return None
 
@@ -356,9 +358,9 @@ class _Scale:
         return None
 
     @property
-    def _each(self) -> float:
-        """Seconds that the next tag takes, however many are open."""
-        return _TAG + self._formatted * (_STEP + _CLONE)
+    def _each(self) -> tuple[float, int]:
+        """Seconds that the next tag takes, however many are open, and bytes."""
+        return _TAG + self._formatted * (_STEP + _CLONE), _TAG_BYTES + self._clone_bytes
 
     def _start(self, name: bytes, attributes: bytes, position: int) -> int | None:
         """A tag that opens, and ends at *position*; where to read on, if not there."""
@@ -388,7 +390,7 @@ class _Scale:
             self.seconds = inf
 
     def _count_attributes(self, name: bytes, attributes: bytes) -> None:
-        self.bytes += 16 * len(attributes)
+        self.bytes += _LETTER_BYTES * len(attributes)
         if len(attributes) > _WIDE or name in _ONCE:
             count = _count(attributes)
             self.bytes += _ATTRIBUTE_BYTES * count

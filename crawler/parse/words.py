@@ -33,10 +33,12 @@ def words_of_metas(body: bytes) -> bytes:
     end = body.find(b"<body")
     if end < 0:
         end = body.find(b"<BODY")
-    found = _META.findall(body, 0, end) if end >= 0 else _META.findall(body)
-    if end >= 0 and _is_hidden(body, end, [mark for _, mark in found if mark]):
+    if end < 0:
+        end = len(body)
+    found = _META.findall(body, 0, end)
+    if end < len(body) and _is_hidden(body, end, [mark for _, mark in found if mark]):
         found = _META.findall(body, 0, max(_real(body), _SHORT))
-    elif 0 <= end < _SHORT:
+    elif end < _SHORT:
         found += _META.findall(body, end, _SHORT)
     words = b"".join([meta for meta, _ in found])
     if b"&#" in words and _LETTER.search(words):

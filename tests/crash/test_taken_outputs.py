@@ -16,11 +16,9 @@ import signal
 
 from crawler import Spider
 
-WHERE = ["http://127.0.0.1:9/"]
-
 
 class Dies(Spider):
-    start_urls = WHERE
+    start_urls = ["http://127.0.0.1:9/"]
     settings = {"retries": 0}
 
     def parse(self, page):
@@ -32,13 +30,7 @@ class Dies(Spider):
         yield {"n": 1}
 
 
-class Other(Spider):
-    start_urls = WHERE
-    settings = {"retries": 0}
-
-    def parse(self, page):
-        pass
-
+class Other(Dies):
     def on_failure(self, failure):
         yield from ({"n": 100 + number} for number in range(3))
 """
